@@ -1,0 +1,165 @@
+"""What a trial spends and reports: clocks that run only while training does, FLOPs, memory, and running means."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import psutil
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+
+class Clock(Protocol):
+    """Seconds of device time between `resume` and `pause`, added up."""
+
+    def resume(self) -> None:
+        """Start to charge."""
+        ...
+
+    def pause(self) -> None:
+        """Stop charging, after all work that was given to the device."""
+        ...
+
+    def seconds(self) -> float:
+        """What is charged so far. While running, never waits for the device, and may then lag behind it."""
+        ...
+
+
+class ProcessorClock:
+    """Processor time of this process, all threads together: on a busy machine, steadier than time on the wall."""
+
+    def __init__(self) -> None:
+        self._charged = 0.0
+        self._since: float | None = None
+
+    def resume(self) -> None:
+        """Start to charge."""
+        self._since = time.process_time()
+
+    def pause(self) -> None:
+        """Stop charging."""
+        self._charged = self.seconds()
+        self._since = None
+
+    def seconds(self) -> float:
+        """What is charged so far."""
+        return self._charged + (0.0 if self._since is None else time.process_time() - self._since)
+
+
+class CudaClock:
+    """Time between CUDA events on the device's stream: what the GPU took, however far ahead the host has run."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._charged = 0.0
+        self._start: torch.cuda.Event | None = None
+        self._marker: torch.cuda.Event | None = None
+        self._running = 0.0
+
+    def resume(self) -> None:
+        """Start to charge."""
+        self._start, self._marker, self._running = self._recorded_event(), None, 0.0
+
+    def pause(self) -> None:
+        """Stop charging, after all work that was given to the device."""
+        if self._start is None:
+            return
+        end = self._recorded_event()
+        end.synchronize()
+        self._charged += self._start.elapsed_time(end) / 1000
+        self._start, self._running = None, 0.0
+
+    def seconds(self) -> float:
+        """What is charged so far, up to the last marker that the device has passed."""
+        if self._start is not None and self._marker is not None and self._marker.query():  # type: ignore[no-untyped-call]
+            self._running = self._start.elapsed_time(self._marker) / 1000
+            self._marker = None
+        if self._start is not None and self._marker is None:
+            self._marker = self._recorded_event()
+        return self._charged + self._running
+
+    def _recorded_event(self) -> torch.cuda.Event:
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self._device))
+        return event
+
+
+def clock_for(device: torch.device) -> Clock:
+    """The clock that measures `device`."""
+    return CudaClock(device) if device.type == "cuda" else ProcessorClock()
+
+
+def count_flops(work: Callable[[], None]) -> int:
+    """Floating-point operations of matrix products and convolutions in `work`, backward passes included.
+
+    As `torch.utils.flop_counter` counts them: a multiplication and an addition are two, elementwise work is nothing.
+    """
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = _OneTotal()  # type: ignore[assignment]
+    with counter:
+        work()
+    return int(counter.get_total_flops())
+
+
+class _OneTotal:
+    """Stands in for torch's tracker of modules, whose hooks fail when a penalty differentiates inside a step."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *error: object) -> None:
+        return
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory that was in use: the allocator's on a GPU, the whole process's (torch included) on a CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS reports bytes, Linux KiB
+
+
+class Tally:
+    """Means over updates of what one player reports, kept on the device: nothing is read before `read`."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
+        self._first_bad = torch.tensor(-1, device=device)
+
+    def add(self, values: Mapping[str, Tensor], step: int) -> None:
+        """Take one update's scalars, and note `step` if one of them is the first that is not finite.
+
+        Updates may differ in what they report, as those of a lazy penalty do.
+        """
+        row = torch.stack([value.detach().float() for value in values.values()])  # (names,)
+        known = self._sums.get(tuple(values))
+        self._sums[tuple(values)] = (row, 1) if known is None else (known[0] + row, known[1] + 1)
+        bad = ~row.isfinite().all() & (self._first_bad < 0)
+        self._first_bad = torch.where(bad, step, self._first_bad)
+
+    def first_bad(self) -> int | None:
+        """The step of the first value that was not finite. Reads the device."""
+        step = int(self._first_bad)
+        return None if step < 0 else step
+
+    def read(self) -> dict[str, float]:
+        """The mean of each name over the updates that reported it since the last call. Reads the device."""
+        totals: dict[str, float] = {}
+        counts: Counter[str] = Counter()
+        for names, (total, count) in self._sums.items():
+            for name, value in zip(names, total.tolist(), strict=True):
+                totals[name] = totals.get(name, 0.0) + value
+                counts[name] += count
+        self._sums = {}
+        return {name: total / counts[name] for name, total in totals.items()}

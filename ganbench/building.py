@@ -1,0 +1,124 @@
+"""From a trial's choices to working parts: data, networks, objective, engine and evaluator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from ganbench.contracts import shape_of
+from ganbench.errors import PluginError
+from ganbench.metrics import Evaluator
+from ganbench.objective import Objective, blame, expect_shape
+from ganbench.plugins import Registry, Source
+from ganbench.protocols import Data, Extractor, Places
+from ganbench.seeding import global_stream, stream
+from ganbench.terms import PACKING, Choice, Evaluation, Kind, Trial
+from ganbench.training import Batches, Engine, Players, averaged, packed_shape
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What a job is built with: none of it may change a result on the same kind of device."""
+
+    registry: Registry
+    places: Places
+    device: torch.device
+
+    def label(self, kind: Kind, choice: Choice) -> str:
+        """A component in the words of a message: what it is and whose."""
+        offer = self.registry.find(kind, choice)
+        return f"{kind} '{choice}' of {Source(offer.plugin, offer.owner, offer.version)}"
+
+    def make(self, kind: Kind, choice: Choice, *arguments: object) -> Any:
+        """Import a component's target and call it with `arguments` and the choice's parameters."""
+        target = self.registry.load(kind, choice)
+        parameters = {name: value for name, value in choice.all_parameters().items() if name != PACKING}
+        with blame(self.label(kind, choice)):
+            return target(*arguments, **parameters)
+
+
+def load_data(workshop: Workshop, choice: Choice) -> Data:
+    """The data set, on the CPU. Raises PluginError where it is not of the form that its contract states."""
+    data = workshop.make("dataset", choice, workshop.places)
+    label = workshop.label("dataset", choice)
+    if not isinstance(data, Data):
+        raise PluginError(f"{label} gave a {type(data).__name__}, expected ganbench's Data")
+    shape = shape_of(workshop.registry.find("dataset", choice).component, choice)
+    dtype = torch.uint8 if len(shape) == 3 else torch.float32
+    for name, samples in (("train", data.train), ("heldout", data.heldout)):
+        expect_shape(f"{label}: {name}", samples, (max(len(samples), 1), *shape))
+        if samples.dtype != dtype:
+            raise PluginError(f"{label}: {name} gave {samples.dtype}, expected {dtype}")
+    return data
+
+
+def build_evaluator(workshop: Workshop, data: Data, evaluation: Evaluation) -> Evaluator:
+    """The metrics with the real side of every comparison already extracted."""
+    extractor: Extractor | None = None
+    if evaluation.extractor is not None:
+        extractor = workshop.make("extractor", evaluation.extractor, workshop.places)
+    metrics = [workshop.make("metric", choice) for choice in evaluation.metrics]
+    return Evaluator(data, metrics, extractor, evaluation.samples, workshop.device)
+
+
+def build_generator(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> nn.Module:
+    """The generator with its initial weights, on the CPU: the trial's seed decides them, whatever the device."""
+    choice = trial.variant.generator
+    with global_stream(trial.seed, "generator"):
+        return _network(workshop, "generator", choice, trial.training.latent_dim, shape)
+
+
+def build_players(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> Players:
+    """Both networks with their initial weights, and the generator's average where the trial asks for one."""
+    variant = trial.variant
+    packing = packing_of(variant.discriminator)
+    generator = build_generator(workshop, trial, shape).to(workshop.device)
+    with global_stream(trial.seed, "discriminator"):
+        discriminator = _network(workshop, "discriminator", variant.discriminator, packed_shape(shape, packing))
+    return Players(
+        generator,
+        discriminator.to(workshop.device),
+        None if trial.training.ema_half_life_kimg is None else averaged(generator),
+        shape,
+        packing,
+        workshop.label("generator", variant.generator),
+        workshop.label("discriminator", variant.discriminator),
+    )
+
+
+def packing_of(discriminator: Choice) -> int:
+    """How many samples the discriminator judges together."""
+    return cast(int, discriminator.get(PACKING, 1))
+
+
+def build_objective(workshop: Workshop, trial: Trial) -> Objective:
+    """The loss with its penalties."""
+    variant = trial.variant
+    return Objective(
+        workshop.make("loss", variant.loss),
+        tuple(workshop.make("penalty", choice) for choice in variant.penalties),
+        workshop.label("loss", variant.loss),
+        tuple(workshop.label("penalty", choice) for choice in variant.penalties),
+    )
+
+
+def build_engine(workshop: Workshop, trial: Trial, data: Data) -> Engine:
+    """A trial ready for its first step. Two engines of the same trial do the same."""
+    samples = data.train.to(workshop.device)
+    labels = None if data.train_labels is None else data.train_labels.to(workshop.device)
+    rng = stream(trial.seed, "data", workshop.device)
+    batches = Batches(samples, labels, trial.training.batch_size, rng)
+    players = build_players(workshop, trial, tuple(data.train.shape[1:]))
+    return Engine(players, build_objective(workshop, trial), batches, trial.training, trial.seed)
+
+
+def _network(workshop: Workshop, kind: Kind, choice: Choice, *arguments: object) -> nn.Module:
+    network = workshop.make(kind, choice, *arguments)
+    if not isinstance(network, nn.Module):
+        raise PluginError(f"{workshop.label(kind, choice)} gave a {type(network).__name__}, expected a torch.nn.Module")
+    if not any(True for _ in network.parameters()):
+        raise PluginError(f"{workshop.label(kind, choice)} has no weights to train")
+    return network

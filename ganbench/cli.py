@@ -1,0 +1,348 @@
+"""The command line: `ganbench run quick`, and all that is asked before and after it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+import ganbench
+from ganbench.errors import GanbenchError
+from ganbench.terms import Kind
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ganbench.plan import Plan
+    from ganbench.plugins import Registry
+    from ganbench.suite import Suite
+
+EXIT_OK, EXIT_FAILED_TRIALS, EXIT_BAD_REQUEST, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    help="Compare GANs under equal budgets, several seeds and one named protocol.",
+    epilog="Start with: ganbench run quick",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+plugins_app = typer.Typer(
+    help="The installed generators, discriminators, losses, data sets and metrics.", no_args_is_help=True
+)
+app.add_typer(plugins_app, name="plugins")
+
+
+Listing = Literal["text", "json"]
+TableFormat = Literal["text", "csv", "markdown", "latex", "json", "parquet"]
+BoardFormat = Literal["text", "markdown", "json"]
+
+SuiteArgument = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A shipped suite's name, or a path to a TOML file.")
+]
+ResultsArgument = Annotated[
+    Path, typer.Argument(metavar="[RESULTS]", help="A suite's results folder, or a folder of such folders.")
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="KEY=GLOB", help="Keep what matches, as in loss=hinge or seed=0. Repeatable."),
+]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a local plugin file as well. Repeatable.")
+]
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", metavar="DIR", help="Where results lie. Default: results/<suite's name>.")
+]
+ListingOption = Annotated[Listing, typer.Option("--format", help="How to print it.")]
+DataRootOption = Annotated[
+    Path | None, typer.Option("--data-root", metavar="DIR", help="Where data sets lie, in torchvision's layout.")
+]
+DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there yet.")]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Inception's weights, as torch-fidelity publishes them."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or one GPU such as cuda:0.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        typer.echo(f"ganbench {ganbench.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    suite: SuiteArgument,
+    results: ResultsOption = None,
+    only: OnlyOption = None,
+    device: DeviceOption = "auto",
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Trials at a time on a CPU. Default: one for each core.")
+    ] = None,
+    data_root: DataRootOption = None,
+    download: DownloadOption = False,
+    weights: WeightsOption = None,
+    plugin: PluginOption = None,
+    retry: Annotated[Literal["failed"] | None, typer.Option("--retry", help="Run failed trials again too.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run every trial again, recorded or not.")] = False,
+) -> None:
+    """Train and measure what SUITE names and has no record yet, then write the leaderboard."""
+    from ganbench.protocols import Places
+    from ganbench.runner import Redo, Settings
+
+    console = _console()
+    read, registry, planned = _plan(suite, only, plugin)
+    if not planned.trials:
+        raise GanbenchError(_nothing_to_train(read, planned))
+    redo: Redo = "all" if force else "failed" if retry else "missing"
+    places = Places(_absolute(data_root), download, _absolute(weights))
+    settings = Settings(places, device, workers, _files(plugin), redo)
+    folder = _results_folder(read, results)
+    _announce(console, read, planned, registry)
+    try:
+        failed = _run_and_report(console, planned, folder, settings)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. Every trial that ended is recorded; the same command does the rest.", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    raise typer.Exit(EXIT_FAILED_TRIALS if failed else EXIT_OK)
+
+
+@app.command()
+def plan(
+    suite: SuiteArgument,
+    only: OnlyOption = None,
+    results: ResultsOption = None,
+    plugin: PluginOption = None,
+    format: ListingOption = "text",  # noqa: A002 - the option's name
+) -> None:
+    """Show what SUITE would run, what is done already, and what is skipped and why."""
+    from ganbench.listings import plan_rows, print_plan
+    from ganbench.store import Store
+
+    read, _, planned = _plan(suite, only, plugin)
+    rows = plan_rows(planned, Store(_results_folder(read, results)))
+    if format == "json":
+        _echo_json(rows)
+    else:
+        print_plan(_console(), read, planned, rows)
+
+
+@app.command()
+def suites(format: ListingOption = "text") -> None:  # noqa: A002
+    """List the suites that come with ganbench."""
+    from ganbench.listings import print_rows, suite_rows
+
+    rows = suite_rows()
+    _echo_json(rows) if format == "json" else print_rows(_console(), rows)
+
+
+@plugins_app.command("list")
+def plugins_list(
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Only components of this kind.")] = None,
+    plugin: PluginOption = None,
+    format: ListingOption = "text",  # noqa: A002
+) -> None:
+    """List every component with its owner and status; broken plugins too, with the cause."""
+    from ganbench.listings import print_rows
+    from ganbench.plugins import discover, listing
+
+    rows = listing(discover(_files(plugin)), kind)
+    _echo_json(rows) if format == "json" else print_rows(_console(), rows)
+
+
+@app.command()
+def table(
+    results: ResultsArgument = Path("results"),
+    format: Annotated[TableFormat, typer.Option("--format", help="How to print it.")] = "text",  # noqa: A002
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="A,B,…", help="Which columns, in which order; globs too.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="CONDITION", help="As in status=ok, seed>=1 or loss=wgan*. Repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write to FILE (parquet needs one).")
+    ] = None,
+) -> None:
+    """Print every run as a row, failed ones too."""
+    from ganbench.tables import load_results
+    from ganbench.views import render_table, select
+
+    chosen = select(load_results(results), columns.split(",") if columns else None, where or ())
+    rendered = render_table(chosen, format)
+    if isinstance(rendered, bytes) and out is None:
+        raise GanbenchError("--format parquet: not for a terminal. Pass --out FILE")
+    _write_or_echo(rendered, out)
+
+
+@app.command()
+def leaderboard(
+    results: ResultsArgument = Path("results"),
+    score: Annotated[
+        str | None, typer.Option("--score", help="Rank by this score. Default: each data set's first.")
+    ] = None,
+    format: Annotated[BoardFormat, typer.Option("--format", help="How to print it.")] = "text",  # noqa: A002
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the page, one offline file.")
+    ] = None,
+) -> None:
+    """Rank the variants, with intervals, real-data floors and failures."""
+    from ganbench.report import write_page
+    from ganbench.statistics import board
+    from ganbench.tables import load_results
+
+    results_table = load_results(results)
+    ranked = board(results_table, score)
+    _print_board(ranked, format)
+    if html is not None:
+        write_page(html, results_table, ranked)
+        typer.echo(f"Leaderboard: {html.resolve()}", err=True)
+
+
+@app.command()
+def doctor(
+    format: ListingOption = "text",  # noqa: A002
+    data_root: DataRootOption = None,
+    plugin: PluginOption = None,
+) -> None:
+    """Tell versions, devices, plugins and caches, and what would fail."""
+    from ganbench.doctor import examine
+    from ganbench.listings import print_rows
+    from ganbench.plugins import discover
+
+    rows = examine(discover(_files(plugin)), _absolute(data_root))
+    _echo_json(rows) if format == "json" else print_rows(_console(), rows)
+    raise typer.Exit(EXIT_FAILED_TRIALS if any(row["status"] == "fails" for row in rows) else EXIT_OK)
+
+
+@app.command()
+def sample(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="A suite's results folder.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The trial's key, or the beginning of it.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder for the samples.")] = Path("samples"),
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, help="How many. Default: those that were scored.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="cpu, or a GPU such as cuda:0.")] = "cpu",
+    plugin: PluginOption = None,
+) -> None:
+    """Write samples of a trained generator: PNG files, or points as one NumPy array."""
+    from ganbench.plugins import discover
+    from ganbench.sampling import export
+    from ganbench.store import find_attempt
+
+    written = export(find_attempt(results, key), discover(_files(plugin)), device, count, out)
+    typer.echo(f"{written} samples: {out.resolve()}")
+
+
+def main() -> None:
+    """Run the command line. A request that cannot be met is one message and status 2."""
+    try:
+        app()
+    except GanbenchError as error:
+        typer.echo(f"ganbench: {error}", err=True)
+        sys.exit(EXIT_BAD_REQUEST)
+
+
+def _plan(suite: str, only: list[str] | None, files: list[Path] | None) -> tuple[Suite, Registry, Plan]:
+    from ganbench.plan import plan as make_plan
+    from ganbench.plugins import discover
+    from ganbench.suite import read_suite
+
+    read = read_suite(suite)
+    registry = discover(_files(files))
+    return read, registry, make_plan(read, registry, only or ())
+
+
+def _nothing_to_train(suite: Suite, planned: Plan) -> str:
+    first = planned.skipped[0] if planned.skipped else None
+    why = (
+        f" The first of {len(planned.skipped)} skipped: {first.variant} on {first.dataset}: {first.reason}"
+        if first
+        else ""
+    )
+    return f"suite {suite.name}: nothing to train.{why}"
+
+
+def _announce(console: Console, suite: Suite, planned: Plan, registry: Registry) -> None:
+    console.print(f"[bold]{suite.name}[/bold] {suite.description}", highlight=False)
+    if planned.skipped:
+        console.print(
+            f"{len(planned.skipped)} combinations skipped; 'ganbench plan {suite.name}' says why.", highlight=False
+        )
+    for broken in registry.broken:
+        console.print(
+            f"[yellow]plugin '{broken.plugin}' ({broken.owner}) is broken:[/yellow] {broken.cause}", highlight=False
+        )
+
+
+def _run_and_report(console: Console, planned: Plan, folder: Path, settings: Any) -> int:
+    """Run what is to do, write the leaderboard, and give the number of trials whose newest record is a failure."""
+    from ganbench.live import view_for
+    from ganbench.report import write_reports
+    from ganbench.runner import run as run_jobs
+    from ganbench.runner import to_do
+    from ganbench.store import Store
+
+    store = Store(folder)
+    jobs = planned.jobs
+    todo = to_do(jobs, store, settings.redo)
+    if len(todo) < len(jobs):
+        console.print(f"{len(jobs) - len(todo)} of {len(jobs)} are done already.", highlight=False)
+    if todo:
+        with view_for(console, len(todo)) as view:
+            run_jobs(todo, store, settings, view)
+    page, ranked = write_reports(folder)
+    _print_board(ranked, "text")
+    console.print(f"Leaderboard: {page.resolve()}", markup=False, highlight=False, soft_wrap=True)
+    latest = [store.latest(job.key) for job in jobs]
+    return sum(attempt is None or attempt.record().status != "ok" for attempt in latest)
+
+
+def _print_board(ranked: Any, format: BoardFormat) -> None:  # noqa: A002
+    from ganbench.report import print_board, render_markdown
+    from ganbench.views import render_table
+
+    if format == "text":
+        print_board(_console(), ranked)
+    else:
+        typer.echo(render_markdown(ranked) if format == "markdown" else render_table(ranked, "json"))
+
+
+def _results_folder(suite: Suite, results: Path | None) -> Path:
+    return (results or Path("results") / suite.name).absolute()
+
+
+def _files(paths: list[Path] | None) -> tuple[Path, ...]:
+    return tuple(path.absolute() for path in paths or ())
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path else None
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _echo_json(rows: Any) -> None:
+    typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+
+
+def _write_or_echo(rendered: str | bytes, out: Path | None) -> None:
+    if out is None:
+        typer.echo(rendered)
+        return
+    data = rendered if isinstance(rendered, bytes) else rendered.encode()
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise GanbenchError(f"--out {out}: cannot be written ({error.strerror})") from error

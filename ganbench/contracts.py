@@ -1,0 +1,249 @@
+"""The contract that components declare, and whether two of them fit: decided before anything is imported or trained.
+
+A contract is two small mappings, `needs` and `gives`. A value may be a parameter's name in braces, `"{resolution}"`:
+it stands for what that parameter holds. A mapping `{"norm": ("batch",)}` is true while `norm` holds one of the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ganbench.errors import PluginError, suggest
+from ganbench.terms import PACKING, Choice, Component, Kind
+
+KEYS: dict[Kind, dict[str, tuple[str, ...]]] = {
+    "generator": {"needs": ("data", "power_of_two", "min_resolution"), "gives": ()},
+    "discriminator": {
+        "needs": ("data", "power_of_two", "min_resolution"),
+        "gives": ("logits", "mixes_batch", "independent"),
+    },
+    "loss": {"needs": ("logits", "independent"), "gives": ()},
+    "penalty": {"needs": ("logits", "independent"), "gives": ()},
+    "dataset": {"needs": (), "gives": ("data", "shape", "classes", "modes", "extractor", "samples")},
+    "metric": {"needs": ("data", "modes", "features", "classes", "logits"), "gives": ()},
+    "extractor": {"needs": ("channels",), "gives": ("classes", "logits")},
+}
+"""By kind, the keys that `needs` and `gives` may hold. Documented in docs/plugins.md."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "data": (str, tuple, list),
+    "power_of_two": (bool,),
+    "min_resolution": (int,),
+    "logits": (str, bool),
+    "mixes_batch": (bool, Mapping),
+    "independent": (bool, Mapping),
+    "shape": (tuple, list),
+    "classes": (int,),
+    "modes": (bool, int),
+    "extractor": (str,),
+    "samples": (int,),
+    "features": (bool,),
+    "channels": (int, tuple, list),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component together with the choice that asked for it: what contracts are checked on."""
+
+    component: Component
+    choice: Choice
+
+    def need(self, key: str, default: Any = None) -> Any:
+        """What the component needs under `key`, with parameters put in."""
+        return _filled(self.component.needs.get(key, default), self)
+
+    def give(self, key: str, default: Any = None) -> Any:
+        """What the component gives under `key`, with parameters put in."""
+        return _filled(self.component.gives.get(key, default), self)
+
+    def __str__(self) -> str:
+        return str(self.choice)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What is to train together. `objective` is the loss, then its penalties."""
+
+    dataset: Part
+    generator: Part
+    discriminator: Part
+    objective: tuple[Part, ...]
+
+
+def check_contract(kind: Kind, component: Component) -> None:
+    """Nothing, if the contract can be read: known keys only, values of the right type, a data set's `data` and `shape`.
+
+    Raises PluginError that names the component and the key.
+    """
+    for side in ("needs", "gives"):
+        for key, value in getattr(component, side).items():
+            _check_item(f"{kind} {component.name}: `{side}`", KEYS[kind][side], key, value)
+    missing = [key for key in ("data", "shape") if kind == "dataset" and key not in component.gives]
+    if missing:
+        raise PluginError(f"{kind} {component.name}: `gives` lacks '{missing[0]}'")
+
+
+def check_part(kind: Kind, part: Part) -> None:
+    """Nothing, if the contract still makes sense with the parameters of the choice put in. Raises PluginError."""
+    place = f"{kind} {part}"
+    for key in part.component.needs:
+        _check_item(f"{place}: `needs`", KEYS[kind]["needs"], key, part.need(key))
+    for key in part.component.gives:
+        _check_item(f"{place}: `gives`", KEYS[kind]["gives"], key, part.give(key))
+    if kind == "dataset":
+        shape_of(part.component, part.choice)
+
+
+def shape_of(component: Component, choice: Choice) -> tuple[int, ...]:
+    """The shape of one sample of a data set: (D,) or (C, H, W)."""
+    dataset = Part(component, choice)
+    shape = _several(dataset.give("shape"))
+    dimensions = 3 if dataset.give("data") == "images" else 1
+    if len(shape) != dimensions or not all(type(size) is int and size > 0 for size in shape):
+        wanted = "positive integers (C, H, W)" if dimensions == 3 else "one positive integer (D,)"
+        raise PluginError(f"dataset {choice}: `gives` states the shape {shape!r}, expected {wanted}")
+    return shape
+
+
+def mixes_batch(component: Component, choice: Choice) -> bool:
+    """Whether the discriminator's logit of one sample depends on the others in the batch."""
+    return component.gives.get("mixes_batch") is True or bool(_mixing_settings(Part(component, choice)))
+
+
+def needs_independent(objective: Iterable[Part]) -> bool:
+    """Whether the loss or one of the penalties takes gradients that must be each sample's own."""
+    return any(part.need("independent") for part in objective)
+
+
+def adapt(component: Component, written: Choice) -> Choice:
+    """`written` with the parameters that stop the discriminator from mixing the batch; those the user set stay."""
+    own, stated = dict(written.parameters), component.gives.get("independent")
+    advised = stated if isinstance(stated, Mapping) else {}
+    missing = {key: value for key, value in advised.items() if key not in own}
+    return written.with_parameters(**missing) if missing else written
+
+
+def incompatibility(combination: Combination, batch_size: int) -> str | None:
+    """Why these cannot train together, in a sentence; None if they can."""
+    return next(_reasons(combination, batch_size), None)
+
+
+def extractor_mismatch(extractor: Part, dataset: Part) -> str | None:
+    """Why the extractor cannot look at the data set's images, in a sentence; None if it can."""
+    accepted = _several(extractor.need("channels", ()))
+    channels = shape_of(dataset.component, dataset.choice)[0]
+    if not accepted or channels in accepted:
+        return None
+    expected = " or ".join(str(count) for count in accepted)
+    return f"extractor {extractor} needs images with {expected} channels, {dataset} has {channels}"
+
+
+def metric_mismatch(metric: Part, dataset: Part, extractor: Part | None) -> str | None:
+    """Why the metric does not apply to the data set, in a sentence; None if it does."""
+    return next(_metric_reasons(metric, dataset, extractor), None)
+
+
+def needs_extractor(metric: Part) -> bool:
+    """Whether the metric looks at features or logits rather than at the samples themselves."""
+    return any(metric.need(key) for key in ("features", "classes", "logits"))
+
+
+def _check_item(place: str, known: tuple[str, ...], key: str, value: Any) -> None:
+    if key not in known:
+        raise PluginError(f"{place} has the unknown key '{key}'.{suggest(key, known)}")
+    if not isinstance(value, _TYPES[key]) and not _parameter_in(value):
+        expected = " or ".join(kind.__name__ for kind in _TYPES[key])
+        raise PluginError(f"{place} has {key}={value!r}, expected {expected}, or a parameter's name in braces")
+
+
+def _reasons(combination: Combination, batch_size: int) -> Iterator[str]:
+    dataset, discriminator = combination.dataset, combination.discriminator
+    yield from _data_reasons("generator", combination.generator, dataset)
+    yield from _data_reasons("discriminator", discriminator, dataset)
+    for index, part in enumerate(combination.objective):
+        yield from _objective_reasons("penalty" if index else "loss", part, discriminator)
+    packing = discriminator.choice.get(PACKING, 1)
+    if isinstance(packing, int) and batch_size % packing:
+        yield f"discriminator {discriminator} packs {packing} samples, which does not divide batch_size {batch_size}"
+
+
+def _data_reasons(role: str, part: Part, dataset: Part) -> Iterator[str]:
+    given, accepted = dataset.give("data"), _several(part.need("data", ()))
+    if accepted and given not in accepted:
+        yield f"{role} {part} needs {' or '.join(accepted)}, {dataset} has {given}"
+    elif given == "images":
+        yield from _image_reasons(role, part, dataset)
+
+
+def _image_reasons(role: str, part: Part, dataset: Part) -> Iterator[str]:
+    shape = shape_of(dataset.component, dataset.choice)
+    height, width = shape[-2:]
+    if part.need("power_of_two") and (height != width or height & (height - 1)):
+        yield f"{role} {part} needs square images whose side is a power of two, {dataset} is {height}×{width}"
+    smallest = part.need("min_resolution", 0)
+    if min(height, width) < smallest:
+        yield f"{role} {part} needs images of at least {smallest}×{smallest}, {dataset} is {height}×{width}"
+
+
+def _objective_reasons(role: str, part: Part, discriminator: Part) -> Iterator[str]:
+    expected, given = part.need("logits"), discriminator.give("logits", "scalar")
+    if expected and expected != given:
+        yield f"{role} {part} needs {expected} logits, discriminator {discriminator} gives {given} logits"
+    if part.need("independent") and mixes_batch(discriminator.component, discriminator.choice):
+        settings = _mixing_settings(discriminator)
+        cause = f" with {', '.join(settings)}" if settings else ""
+        yield f"{role} {part} needs a discriminator that does not mix the batch, {discriminator} does{cause}"
+
+
+def _metric_reasons(metric: Part, dataset: Part, extractor: Part | None) -> Iterator[str]:
+    given, accepted = dataset.give("data"), _several(metric.need("data", ()))
+    if accepted and given not in accepted:
+        yield f"metric {metric} needs {' or '.join(accepted)}, {dataset} has {given}"
+    if metric.need("modes") and not dataset.give("modes", 0):
+        yield f"metric {metric} needs known modes, {dataset} has none"
+    if not needs_extractor(metric):
+        return
+    if extractor is None:
+        yield f"metric {metric} needs a feature extractor, {dataset} has none"
+        return
+    classes = extractor.give("classes", 0)
+    if metric.need("logits") and not (classes or extractor.give("logits")):
+        yield f"metric {metric} needs class logits, extractor {extractor} has none"
+    if metric.need("classes") and not (classes and classes == dataset.give("classes", 0)):
+        yield f"metric {metric} needs an extractor that knows the classes of {dataset}, {extractor} does not"
+
+
+def _mixing_settings(part: Part) -> list[str]:
+    """The settings, `norm=batch`, by which the discriminator mixes the batch."""
+    stated = part.component.gives.get("mixes_batch", {})
+    if not isinstance(stated, Mapping):
+        return []
+    return [
+        f"{key}={part.choice.get(key)}" for key, values in stated.items() if part.choice.get(key) in _several(values)
+    ]
+
+
+def _filled(stated: Any, part: Part) -> Any:
+    """`stated` with every `"{parameter}"` replaced by what that parameter holds."""
+    if isinstance(stated, tuple | list):
+        return tuple(_filled(item, part) for item in stated)
+    parameter = _parameter_in(stated)
+    if not parameter:
+        return stated
+    known = part.choice.all_parameters()
+    if parameter not in known:
+        raise PluginError(f"{part.component.name}: its contract names '{stated}'.{suggest(parameter, known)}")
+    return known[parameter]
+
+
+def _parameter_in(stated: Any) -> str:
+    """`resolution` of `"{resolution}"`; empty for anything else."""
+    braced = isinstance(stated, str) and stated.startswith("{") and stated.endswith("}")
+    return stated[1:-1] if braced else ""
+
+
+def _several(stated: Any) -> tuple[Any, ...]:
+    return tuple(stated) if isinstance(stated, tuple | list) else (stated,)

@@ -1,0 +1,77 @@
+"""What this machine has, and what would fail on it: asked before a long run rather than after."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from ganbench.environment import PACKAGES, cuda_devices, device_name, package_version
+from ganbench.errors import GanbenchError
+from ganbench.executors import default_workers
+from ganbench.history import cache_folder
+from ganbench.plugins import Registry
+from ganbench.protocols import Places
+from ganbench.terms import Choice
+
+Row = dict[str, str]
+
+
+def examine(registry: Registry, data_root: Path | None) -> list[Row]:
+    """One row a finding: what was looked at, its status (`ok`, `missing` or `fails`), and what there is to say."""
+    return [*_software(), *_devices(), *_plugins(registry), *_data(registry, data_root), *_places()]
+
+
+def _row(subject: str, status: str, detail: str) -> Row:
+    return {"subject": subject, "status": status, "detail": detail}
+
+
+def _software() -> Iterator[Row]:
+    from ganbench.environment import describe_environment
+
+    environment = describe_environment(torch.device("cpu"))
+    yield _row(
+        "ganbench", "ok", f"{environment['ganbench']} on Python {environment['python']}, {environment['platform']}"
+    )
+    for name in PACKAGES:
+        version = package_version(name)
+        yield _row(name, "fails" if version == "not installed" else "ok", version)
+
+
+def _devices() -> Iterator[Row]:
+    yield _row("cpu", "ok", f"{device_name(torch.device('cpu'))}, {default_workers()} trials at a time")
+    if not torch.cuda.is_available():
+        yield _row("cuda", "missing", "no GPU that torch can use; trials run on the processor")
+    for device in map(torch.device, cuda_devices()):
+        memory = torch.cuda.get_device_properties(device).total_memory / 2**30
+        yield _row(str(device), "ok", f"{device_name(device)}, {memory:.0f} GiB")
+
+
+def _plugins(registry: Registry) -> Iterator[Row]:
+    names = sorted({offer.plugin for offer in registry.offers})
+    yield _row("plugins", "ok", f"{len(names)} with {len(registry.offers)} components: {', '.join(names)}")
+    for broken in registry.broken:
+        yield _row(f"plugin {broken.plugin}", "fails", f"{broken.cause} ({broken.owner} {broken.version})")
+
+
+def _data(registry: Registry, data_root: Path | None) -> Iterator[Row]:
+    """Load every data set and extractor that needs no parameters, from what lies here: nothing is fetched."""
+    places = Places(data_root)
+    for kind in ("dataset", "extractor"):
+        for name in registry.names(kind):
+            choice = Choice(name)
+            try:
+                registry.load(kind, choice)(places)
+            except GanbenchError as error:
+                yield _row(f"{kind} {name}", "missing", str(error))
+            else:
+                yield _row(f"{kind} {name}", "ok", "")
+
+
+def _places() -> Iterator[Row]:
+    cache = cache_folder()
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    yield _row("cache", "ok", f"{cache}, {free:.0f} GiB free")

@@ -1,0 +1,62 @@
+"""The software and the machine that a result came from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import ganbench
+
+PACKAGES = ("torch", "torchvision", "torch-fidelity", "numpy", "scipy", "scikit-learn", "pandas", "pluggy")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
+
+
+def describe_environment(device: torch.device) -> dict[str, Any]:
+    """Versions, operating system, device and threads, as JSON's own types."""
+    return {
+        "ganbench": ganbench.__version__,
+        "python": platform.python_version(),
+        "packages": {name: package_version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "device": device_name(device),
+        "device_kind": device.type,
+        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "precision": "float32",
+        "threads": torch.get_num_threads(),
+        "thread_variables": {name: os.environ.get(name) for name in THREAD_VARIABLES},
+        "cores": os.cpu_count(),
+    }
+
+
+def package_version(name: str) -> str:
+    """The installed version of a distribution, or `not installed`."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def cuda_devices() -> list[str]:
+    """The names that torch gives to this machine's GPUs: `cuda:0`, …"""
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+
+
+def device_name(device: torch.device) -> str:
+    """The model of the GPU or of the processor, as its maker calls it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return _processor_name()
+
+
+def _processor_name() -> str:
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

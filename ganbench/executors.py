@@ -1,0 +1,109 @@
+"""Where trials run: each in a process of its own, forked from a server that has torch loaded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Mapping
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Self
+
+from pebble import ProcessExpired, ProcessPool
+
+from ganbench.errors import GanbenchError
+from ganbench.tasks import Task
+from ganbench.terms import Status
+
+ONE_THREAD: Mapping[str, str] = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""Read by the numerical libraries as they load. One thread a trial and one trial a core: threads of several trials that
+spin for each other cost far more than a second thread gains, and one thread gives the same bits every time."""
+
+
+class LocalProcesses:
+    """Up to `workers` jobs at a time on this machine. A process that dies takes its own job with it, and no other."""
+
+    def __init__(self, workers: int) -> None:
+        os.environ.update(ONE_THREAD)
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        context = multiprocessing.get_context(method)
+        if method == "forkserver":
+            context.set_forkserver_preload(["ganbench.warm"])
+        self._pool = ProcessPool(max_workers=workers, max_tasks=1, context=context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._pool.close()  # type: ignore[no-untyped-call]
+        else:
+            self._pool.stop()  # type: ignore[no-untyped-call]  # kills what still runs: its attempts stay without a record, so they never happened
+        self._pool.join()
+
+    def submit(self, task: Task) -> Future[None]:
+        """Start the task as soon as a process is free. Its record is in its attempt's folder afterwards."""
+        future: Future[None] = self._pool.schedule(_perform, args=[task])
+        return future
+
+    def cuda_devices(self) -> list[str]:
+        """The names that torch gives to this machine's GPUs, asked of a process that ends at once."""
+        found: list[str] = self._pool.schedule(_cuda_devices).result()
+        return found
+
+
+def device_slots(executor: LocalProcesses, device: str, workers: int) -> list[str]:
+    """The devices to run on, one entry for each trial at a time. One trial has a GPU to itself.
+
+    Raises GanbenchError for a device that this machine does not have.
+    """
+    if device == "cpu":
+        return ["cpu"] * workers
+    found = executor.cuda_devices()
+    if device == "auto":
+        return found or ["cpu"] * workers
+    wanted = found if device == "cuda" else [name for name in found if name == device]
+    if not wanted:
+        raise GanbenchError(f"--device {device}: not on this machine. Found: {', '.join(['cpu', *found])}")
+    return wanted
+
+
+def default_workers() -> int:
+    """The number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def loss_of(error: BaseException | None) -> tuple[Status, str]:
+    """What to record of a process that left no record, from what its future raised."""
+    if isinstance(error, ProcessExpired):
+        code = error.exitcode
+        how = f"by signal {_signal_name(-code)}" if code is not None and code < 0 else f"with exit status {code}"
+        return "killed", f"the trial's process ended {how}"
+    return "error", f"{type(error).__name__}: {error}" if error else "the trial's process left no record"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def _perform(task: Task) -> None:
+    from ganbench.trial import perform
+
+    perform(task)
+
+
+def _cuda_devices() -> list[str]:
+    from ganbench.environment import cuda_devices
+
+    return cuda_devices()

@@ -1,0 +1,158 @@
+"""What a run looks like while it goes on: moving bars at a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from ganbench.events import last_event
+from ganbench.tasks import Task
+from ganbench.terms import Job, Record, Trial
+
+PLAIN_REPORT_SECONDS = 30.0
+
+
+def title(job: Job) -> str:
+    """A job in one line: what it trains on what."""
+    if isinstance(job, Trial):
+        return f"{job.dataset} · {job.variant} · seed {job.seed}"
+    return f"{job.dataset} · {job.name}"
+
+
+def result(job: Job, record: Record) -> str:
+    """How a job ended, in one line."""
+    score = next((s for s in record.scores if s.value is not None), None)
+    said = f"{score.name} {score.value:.4g}" if score else record.message
+    return f"{record.status:8s} {title(job)} · {said} · {record.costs.get('wall_seconds', 0.0):.1f} s"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class Remaining:
+    """How long a run still takes, from the share of its jobs that is done and the time that took."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._started = time.monotonic()
+
+    def seconds(self, done: float) -> float | None:
+        """The estimate when `done` jobs (parts of running ones counted) are behind us; None until there is a basis."""
+        elapsed = time.monotonic() - self._started
+        return elapsed * (self._total - done) / done if done > 0.02 * self._total else None
+
+
+class LiveView:
+    """A bar for the whole run and one for each running trial, with its newest score and the time left."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        columns = (TextColumn("{task.description}", markup=True), BarColumn(bar_width=24))
+        self._progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True)
+        self._console = console
+        self._total = total
+        self._done = 0
+        self._failed = 0
+        self._remaining = Remaining(total)
+        self._whole = self._progress.add_task(f"[bold]{total} jobs", total=total, note="")
+        self._bars: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, task: Task) -> None:
+        """Show a bar for the job."""
+        self._bars[task.job.key] = self._progress.add_task(f"  {escape(title(task.job))}", total=1.0, note="")
+
+    def finished(self, task: Task, record: Record) -> None:
+        """Replace the job's bar by a line that stays if it failed."""
+        self._progress.remove_task(self._bars.pop(task.job.key))
+        self._done += 1
+        if record.status != "ok":
+            self._failed += 1
+            self._console.print(f"[red]✗[/red] {escape(result(task.job, record))}", soft_wrap=True)
+
+    def tick(self, running: Iterable[Task]) -> None:
+        """Bring every bar up to date from what the trials have written."""
+        inside = 0.0
+        for task in running:
+            share, note = _progress_of(task)
+            inside += share
+            self._progress.update(self._bars[task.job.key], completed=share, note=note)
+        left = self._remaining.seconds(self._done + inside)
+        notes = [f"{self._done}/{self._total} done"]
+        notes += [f"[red]{self._failed} failed[/red]"] if self._failed else []
+        notes += [f"{duration(left)} left"] if left is not None else []
+        self._progress.update(self._whole, completed=self._done + inside, note=" · ".join(notes))
+
+
+class PlainView:
+    """One line for each job that ends, and one now and then for those that are under way."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console = console
+        self._total = total
+        self._done = 0
+        self._remaining = Remaining(total)
+        self._next_report = time.monotonic() + PLAIN_REPORT_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return
+
+    def started(self, task: Task) -> None:
+        """Nothing is said of a beginning."""
+
+    def finished(self, task: Task, record: Record) -> None:
+        """Say how the job ended."""
+        self._done += 1
+        self._say(f"[{self._done}/{self._total}] {result(task.job, record)}")
+
+    def tick(self, running: Iterable[Task]) -> None:
+        """Every half minute, say how far the running jobs are."""
+        if time.monotonic() < self._next_report:
+            return
+        self._next_report = time.monotonic() + PLAIN_REPORT_SECONDS
+        inside = 0.0
+        for task in running:
+            share, note = _progress_of(task)
+            inside += share
+            self._say(f"  {share:4.0%} {title(task.job)} {note}")
+        left = self._remaining.seconds(self._done + inside)
+        if left is not None:
+            self._say(f"  about {duration(left)} left")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def view_for(console: Console, total: int) -> LiveView | PlainView:
+    """The view that suits the console."""
+    return LiveView(console, total) if console.is_terminal else PlainView(console, total)
+
+
+def _progress_of(task: Task) -> tuple[float, str]:
+    """How far a job is (0 to 1), and its newest score in words."""
+    share = last_event(task.attempt, "progress", "evaluated").get("share", 0.0)
+    scores = last_event(task.attempt, "evaluated").get("scores", {})
+    known = [(name, value) for name, value in scores.items() if value is not None]
+    return float(share), f"{known[0][0]} {known[0][1]:.4g}" if known else ""

@@ -1,0 +1,149 @@
+"""Load one plugin: import its module, check its interface version and hooks, collect and check its components."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from importlib import metadata
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from ganbench import hookspecs
+from ganbench.contracts import check_contract
+from ganbench.errors import GanbenchError, PluginError, suggest
+from ganbench.hookspecs import API_VERSION, HOOKS, PROJECT
+from ganbench.terms import NAME, Component, Kind, Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+def import_entry(entry: metadata.EntryPoint) -> ModuleType:
+    """The module that an entry point names. Raises PluginError with the cause in one line."""
+    try:
+        module = entry.load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"cannot be imported: {one_line(error)}") from error
+    if not isinstance(module, ModuleType):
+        raise PluginError(f"the entry point '{entry.value}' must name a module, not a {type(module).__name__}")
+    return module
+
+
+def import_file(path: Path) -> ModuleType:
+    """The module that a file holds, imported once a process, under a name that another process gives it too."""
+    stem = re.sub(r"\W", "_", path.stem)
+    name = f"{PROJECT}_file_{stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError("is not a Python file: expected a name that ends in .py")
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise PluginError(f"cannot be imported: {one_line(error)}") from error
+    return module
+
+
+def collect(module: ModuleType) -> list[tuple[Kind, Component]]:
+    """Everything that a plugin's module offers, checked. Raises PluginError for the first thing that is wrong."""
+    _check_version(module)
+    _check_hooks(module)
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(module)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"does not fit the hooks of ganbench: {one_line(error)}") from error
+    offered = [(kind, item) for kind, hook in HOOKS.items() for item in _results(manager, kind, hook)]
+    for place, (kind, component) in enumerate(offered):
+        if (kind, component.name) in [(other, item.name) for other, item in offered[:place]]:
+            raise PluginError(f"offers {kind} '{component.name}' twice")
+    return [(kind, _checked(module, kind, component)) for kind, component in offered]
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, in one line: the kind of error too, unless it is one of ganbench's own."""
+    message = " ".join(str(error).split())
+    kind = type(error).__name__
+    if isinstance(error, GanbenchError):
+        return message
+    return f"{kind}: {message}" if message else kind
+
+
+def _check_version(module: ModuleType) -> None:
+    version = getattr(module, "GANBENCH_API", API_VERSION)
+    if version != API_VERSION:
+        raise PluginError(
+            f"is written for version {version!r} of the plugin interface, and this ganbench has version {API_VERSION}: "
+            "install releases of the two that fit"
+        )
+
+
+def _check_hooks(module: ModuleType) -> None:
+    """Find what pluggy passes over in silence: a misspelt hook, a forgotten mark, a module without hooks."""
+    hooks = [(name, options) for name, options in _functions(module) if options or name.startswith(f"{PROJECT}_")]
+    for name, options in hooks:
+        hook = (options or {}).get("specname") or name
+        if hook not in HOOKS.values():
+            raise PluginError(f"unknown hook '{hook}'.{suggest(hook, HOOKS.values())}")
+        if options is None:
+            raise PluginError(f"hook '{name}' is not marked: put @hookimpl, from ganbench.hookspecs, above it")
+    if not hooks:
+        raise PluginError(f"has no hook, so it offers nothing.{suggest('', HOOKS.values())}")
+
+
+def _functions(module: ModuleType) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """The functions of a module, each with what @hookimpl says of it, or None."""
+    for name, value in list(vars(module).items()):
+        if inspect.isroutine(value):
+            yield name, getattr(value, f"{PROJECT}_impl", None)
+
+
+def _results(manager: pluggy.PluginManager, kind: Kind, hook: str) -> list[Component]:
+    """What the plugin's own implementation returns: through pluggy, a None would look like nothing on offer."""
+    components: list[Component] = []
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
+        try:
+            result = implementation.function()
+            items = list(result) if isinstance(result, Iterable) else result
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"{hook} fails: {one_line(error)}") from error
+        if not isinstance(items, list) or not all(isinstance(item, Component) for item in items):
+            raise PluginError(f"{hook} must yield or return Components, each one a {kind}; it gave {items!r}")
+        components += items
+    return components
+
+
+def _checked(module: ModuleType, kind: Kind, component: Component) -> Component:
+    """The component, with the file's own module in a target that leaves the module out."""
+    who = f"{kind} '{component.name}'"
+    for part in ("name", "target", "summary", "paper"):
+        if not isinstance(text := getattr(component, part), str):
+            raise PluginError(f"{who}: {part}: expected text, got {text!r}")
+    target = f"{module.__name__}{component.target}" if component.target.startswith(":") else component.target
+    if not NAME.fullmatch(component.name):
+        raise PluginError(f"{who}: a name has letters, digits, '.', '_' and '-', and starts with a letter or a digit")
+    if not _TARGET.fullmatch(target):
+        raise PluginError(f"{who}: target '{component.target}': expected 'module:attribute'")
+    if not component.summary or "\n" in component.summary:
+        raise PluginError(f"{who}: summary: expected one line, got {component.summary!r}")
+    for side in ("needs", "gives"):
+        if not isinstance(contract := getattr(component, side), Mapping):
+            raise PluginError(f"{who}: {side}: expected a mapping, got {contract!r}")
+    check_contract(kind, component)
+    if component.recipe is not None and (kind != "loss" or not isinstance(component.recipe, Recipe)):
+        raise PluginError(f"{who}: recipe: a Recipe belongs to a loss, got {component.recipe!r}")
+    return replace(component, target=target)

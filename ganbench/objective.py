@@ -1,0 +1,79 @@
+"""What both players minimise: a loss with its penalties, checked, so that a mistake bears its owner's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganbench.errors import GanbenchError, PluginError
+from ganbench.protocols import Game, Loss, Penalty, Terms
+
+
+@contextmanager
+def blame(label: str) -> Iterator[None]:
+    """Turn what a plugin's code raises in the block into a PluginError that names its owner.
+
+    Running out of memory is nobody's mistake, and passes through.
+    """
+    try:
+        yield
+    except (GanbenchError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise PluginError(f"{label} raised {type(error).__name__}: {error}") from error
+
+
+def described(value: object) -> str:
+    """A value in the words of an error message: a tensor by its shape, anything else by its type."""
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def expect_shape(label: str, value: object, shape: tuple[int, ...]) -> Tensor:
+    """`value`, if it is a tensor of `shape`; else a PluginError that names whose it is."""
+    if isinstance(value, Tensor) and tuple(value.shape) == shape:
+        return value
+    raise PluginError(f"{label} gave {described(value)}, expected a tensor of shape {shape}")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss with its penalties as named per-sample terms. The labels say in messages whose each is."""
+
+    loss: Loss
+    penalties: tuple[Penalty, ...] = ()
+    loss_label: str = "the loss"
+    penalty_labels: tuple[str, ...] = ()
+
+    def discriminator(self, game: Game) -> dict[str, Tensor]:
+        """The loss's terms for the discriminator with those of every penalty, each (N,)."""
+        terms = _terms(self.loss_label, self.loss.discriminator, game)
+        for label, penalty in zip(self.penalty_labels, self.penalties, strict=True):
+            for name, term in _terms(label, penalty.discriminator, game).items():
+                if name in terms:
+                    raise PluginError(f"{label} gave a term named '{name}', which this objective has already")
+                terms[name] = term
+        return _trainable(self.loss_label, "discriminator", terms)
+
+    def generator(self, game: Game) -> dict[str, Tensor]:
+        """The loss's terms for the generator, each (N,)."""
+        return _trainable(self.loss_label, "generator", _terms(self.loss_label, self.loss.generator, game))
+
+
+def _terms(label: str, move: Callable[[Game], Terms], game: Game) -> dict[str, Tensor]:
+    with blame(label):
+        terms: object = move(game)
+    if not isinstance(terms, Mapping) or not terms:
+        raise PluginError(
+            f"{label} returned {described(terms)}, expected a mapping from names to tensors of shape (N,)"
+        )
+    return {name: expect_shape(f"{label}: term '{name}'", term, game.real.shape[:1]) for name, term in terms.items()}
+
+
+def _trainable(label: str, player: str, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    if not any(term.requires_grad for term in terms.values()):
+        raise PluginError(f"{label}: none of the {player}'s terms depends on its weights ({', '.join(terms)})")
+    return terms

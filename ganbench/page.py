@@ -1,0 +1,236 @@
+"""What the HTML page shows, gathered for its template: strips of seeds, plots, samples, failures and protocols."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import math
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ganbench.charts import COLOURS, javascript, plots
+from ganbench.standings import (
+    lead_sentence,
+    named,
+    rankings,
+    records,
+    secondary_scores,
+    seed_count,
+    shared_parts,
+    trials_of,
+)
+from ganbench.views import format_number, one_line
+
+SHOWN_PICTURES = 24
+"""How many variants of a ranking have a picture, the best ones: a page of thousands would open for no one."""
+
+PICTURE_WIDTH = 216
+MAX_PICTURE_BYTES = 2 * 2**20
+PNG = b"\x89PNG\r\n\x1a\n"
+
+Cells = dict[str, Any]
+
+
+def render_page(
+    table: pd.DataFrame, curves: pd.DataFrame, board: pd.DataFrame, title: str, meanings: Mapping[str, str]
+) -> str:
+    """The page, complete in one string."""
+    environment = Environment(
+        loader=PackageLoader("ganbench", "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters["number"] = format_number
+    sections = [_section(index, ranking, table, curves, meanings) for index, ranking in enumerate(rankings(board))]
+    drawn = any(section["plots"] for section in sections)
+    scripts = [javascript(), _source(environment, "leaderboard.js")] if drawn else []
+    return environment.get_template("leaderboard.html.j2").render(
+        title=title,
+        style=_source(environment, "leaderboard.css"),
+        scripts=scripts,
+        script_hashes=[_script_hash(script) for script in scripts],
+        sections=sections,
+        counts=_counts(table),
+        failures_at=next((section["id"] for section in sections if section["failures"]), ""),
+        environments=_environments(table),
+    )
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _script_hash(script: str) -> str:
+    """What a Content-Security-Policy calls a script by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def _counts(table: pd.DataFrame) -> Cells:
+    trials = table[table["kind"] == "trial"]
+    finished = trials["finished_at"].max()
+    return {
+        "trials": len(trials),
+        "failed": int((trials["status"] != "ok").sum()),
+        "versions": ", ".join(sorted(set(table["ganbench"]) - {""})),
+        "finished": "" if pd.isna(finished) else f"{finished:%Y-%m-%d %H:%M} UTC",
+    }
+
+
+def _environments(table: pd.DataFrame) -> list[Cells]:
+    return records(table.groupby(["device", "torch", "python", "ganbench"]).size().reset_index(name="rows"))
+
+
+def _section(
+    index: int, ranking: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, meanings: Mapping[str, str]
+) -> Cells:
+    """One ranking: everything its part of the template asks for."""
+    first = ranking.iloc[0]
+    scale = _scale_of(ranking)
+    placed = records(named(ranking))
+    rows = [_row(row, scale) for row in placed]
+    runs = table[(table["kind"] == "trial") & (table["protocol"] == first["protocol"])]
+    protocol = runs[runs["extractor"] != ""] if (runs["extractor"] != "").any() else runs[runs["n_fake"].notna()]
+    return {
+        "id": f"ranking-{index}",
+        "dataset": one_line(first["dataset"]),
+        "budget": first["budget"],
+        "protocol": first["protocol"],
+        "score": first["score"] or "score",
+        "direction": first["direction"],
+        "mean_rule": first["mean_rule"],
+        "sentence": lead_sentence(ranking),
+        "shared": shared_parts(ranking),
+        "seeds": seed_count(ranking),
+        "measured": records(protocol.head(1)),
+        "others": secondary_scores(ranking),
+        "scale": scale,
+        "rows": rows,
+        "blocks": [{"group": group, "rows": list(block)} for group, block in itertools.groupby(rows, _group_of)],
+        "separated": any(row["group"] == "complete" and not row["leads"] for row in rows),
+        "greys": any(row["group"] != "reference" and row["swatch"] is None for row in rows),
+        "failures": records(runs[runs["status"] != "ok"].sort_values(["variant", "seed"])),
+        "plots": plots(ranking, runs, curves),
+        "pictures": _pictures(placed, table),
+        "scores": _score_facts(table, first["dataset"], meanings),
+        "trainings": [row for row in placed if row["kind"] == "trial"],
+    }
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where a value lies between the two ends of a strip, which are the lowest and the highest seed's, with room."""
+
+    low: float
+    high: float
+    logarithmic: bool
+
+    def place(self, value: float) -> float:
+        """Percent of the strip, from 0 at the left end to 100 at the right; values beyond an end lie on it."""
+        low, high, value = (math.log(max(x, 1e-300)) if self.logarithmic else x for x in (self.low, self.high, value))
+        return round(100 * min(max((value - low) / (high - low), 0.0), 1.0), 2)
+
+
+def _scale_of(ranking: pd.DataFrame) -> Scale | None:
+    """The scale that all strips of a ranking share; None where nothing was measured."""
+    values = [value for seeds in trials_of(ranking)["values"] for value in seeds]
+    if not values:
+        return None
+    low, high = min(values), max(values)
+    if ranking["mean_rule"].iloc[0] == "geometric":
+        room = max(math.sqrt(high / low) ** 0.3, 1.1)
+        return Scale(low / room, high * room, logarithmic=True)
+    room = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
+    return Scale(low - room, high + room, logarithmic=False)
+
+
+def _row(row: Cells, scale: Scale | None) -> Cells:
+    """A row of the board as the template shows it."""
+    complete = row["ok"] == row["attempted"]
+    group = row["kind"] if row["kind"] == "reference" else "complete" if complete else "failed"
+    return {
+        **row,
+        "group": group,
+        "leads": group == "complete" and row["rank_low"] == 1,
+        "swatch": row["place"] if group != "reference" and row["place"] < COLOURS else None,
+        "medians": {name.removeprefix("median_"): value for name, value in row.items() if name.startswith("median_")},
+        "strip": _strip(row, scale) if scale and row["values"] and group != "reference" else None,
+    }
+
+
+def _group_of(row: Cells) -> str:
+    return str(row["group"])
+
+
+def _strip(row: Cells, scale: Scale) -> Cells:
+    bounded = not math.isnan(row["low"])
+    floor = row["real_floor"]
+    inside = not math.isnan(floor) and scale.low < floor < scale.high
+    return {
+        "dots": [scale.place(value) for value in row["values"]],
+        "mean": scale.place(row["mean"]),
+        "interval": [scale.place(row["low"]), scale.place(row["high"])] if bounded else None,
+        "floor": scale.place(floor) if inside else None,
+        "told": ", ".join(format_number(value) for value in row["values"]),
+    }
+
+
+def _pictures(rows: Sequence[Cells], table: pd.DataFrame) -> list[Cells]:
+    """The last samples of each variant's first seed that has a score, real data first, noise last."""
+    found = []
+    for row in rows[: SHOWN_PICTURES + 1]:
+        run = _first_run(row, table)
+        picture = _picture(Path(run["path"])) if run else None
+        if run and picture:
+            found.append(
+                {
+                    **picture,
+                    "label": row["label"],
+                    "seed": run["seed"],
+                    "reference": row["kind"] == "reference",
+                    "score": run[row["score"]],
+                }
+            )
+    return found
+
+
+def _first_run(row: Cells, table: pd.DataFrame) -> Cells | None:
+    same = (table["variant"] == row["variant"]) & (table["recipe"] == row["recipe"]) & (table["status"] == "ok")
+    if row["kind"] == "reference":
+        same &= table["dataset"] == row["dataset"]
+    else:
+        same &= table["protocol"] == row["protocol"]
+    runs = records(table[same].sort_values("seed").head(1))
+    return runs[0] if runs else None
+
+
+def _picture(attempt: Path) -> Cells | None:
+    """The newest `samples-*.png` as a data URI, and the width at which its pixels are whole."""
+    paths = sorted(
+        attempt.glob("samples-*.png"), key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)]
+    )
+    if not paths or paths[-1].stat().st_size > MAX_PICTURE_BYTES:
+        return None
+    content = paths[-1].read_bytes()
+    if not content.startswith(PNG):
+        return None
+    width, height = struct.unpack(">II", content[16:24])
+    scale = max(1, round(PICTURE_WIDTH / width))
+    data = base64.b64encode(content).decode()
+    return {"data": f"data:image/png;base64,{data}", "width": width * scale, "height": height * scale}
+
+
+def _score_facts(table: pd.DataFrame, dataset: str, meanings: Mapping[str, str]) -> list[Cells]:
+    """Each score of `dataset`: its direction, its mean and its protocol."""
+    found: dict[str, Cells] = {}
+    for datasets in table.attrs["measured"].values():
+        for name, facts in datasets.get(dataset, {}).items():
+            found.setdefault(name, {**facts, "name": name, "meaning": meanings.get(facts["metric"], "")})
+    return list(found.values())

@@ -1,0 +1,59 @@
+"""Penalties on the critic's gradient with respect to its input, per sample: what gradient-penalty losses share.
+
+A sample's row is its own gradient only while the critic does not mix the batch, hence no BatchNorm in such a critic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Critic = Callable[[Tensor], Tensor]
+"""Samples (N, ...) to logits (N,)."""
+
+
+def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: float, rng: torch.Generator) -> Tensor:
+    """weight · (‖∇D(x̂)‖₂ − 1)² for each sample, x̂ between real and fake (arXiv:1704.00028, eq. 3).
+
+    `real` and `fake` are (N, ...) of one shape; the result is (N,) and differentiable in the critic's weights.
+    """
+    samples = interpolate(real, fake, rng)
+    return weight * (gradient_norms(critic, samples) - 1).square()
+
+
+def zero_centred_penalty(critic: Critic, samples: Tensor, gamma: float) -> Tensor:
+    """(γ/2) · ‖∇D(x)‖₂² for each sample (arXiv:1801.04406, eq. 9 at real samples, eq. 10 at fake ones).
+
+    The half is part of the definition. `samples` is (N, ...), the result (N,).
+    """
+    return gamma / 2 * squared_gradient_norms(critic, samples)
+
+
+def interpolate(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """ε·real + (1 − ε)·fake, detached, with one ε ~ U[0, 1) a sample (arXiv:1704.00028, algorithm 1, line 6).
+
+    Everything is (N, ...); `rng` lives on the device of the samples.
+    """
+    one_a_sample = (len(real), *[1] * (real.dim() - 1))
+    epsilon = torch.rand(one_a_sample, generator=rng, dtype=real.dtype, device=real.device)  # (N, 1, ...)
+    return torch.lerp(fake.detach(), real.detach(), epsilon)  # (N, ...)
+
+
+def gradient_norms(critic: Critic, samples: Tensor) -> Tensor:
+    """The length of the critic's gradient at each sample, over all of its dimensions: (N, ...) to (N,)."""
+    # The square root of a sum would have an infinite slope, hence NaN weights, where a gradient is exactly zero.
+    norms: Tensor = torch.linalg.vector_norm(_input_gradients(critic, samples), dim=1)
+    return norms
+
+
+def squared_gradient_norms(critic: Critic, samples: Tensor) -> Tensor:
+    """The squared length of the critic's gradient at each sample, over all of its dimensions: (N, ...) to (N,)."""
+    return _input_gradients(critic, samples).square().sum(dim=1)
+
+
+def _input_gradients(critic: Critic, samples: Tensor) -> Tensor:
+    inputs = samples.detach().requires_grad_()
+    (gradients,) = torch.autograd.grad(critic(inputs).sum(), inputs, create_graph=True)
+    return gradients.flatten(start_dim=1)  # (N, all dimensions of a sample)

@@ -1,0 +1,71 @@
+"""Pictures of samples as PNG files: a grid of images, or points drawn over the data's."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ganbench.protocols import Data
+
+GRID_COLUMNS = 8
+GRID_IMAGES = 64
+GRID_GAP = 1  # pixels
+PLOT_PIXELS = 320
+PLOT_POINTS = 2000
+REAL_COLOUR = (190, 190, 190)
+FAKE_COLOUR = (0, 114, 178)  # blue of Okabe and Ito's palette, told apart by every kind of colour vision
+
+
+def draw_samples(samples: Tensor, data: Data, path: Path) -> None:
+    """Write a picture of the first `samples`: uint8 images (N, C, H, W), or points (N, D) over held-out ones.
+
+    Points are drawn by their first two coordinates, those of a line along the middle, in a frame that depends on the
+    data alone.
+    """
+    picture = image_grid(samples) if samples.dtype == torch.uint8 else point_plot(data.heldout, samples)
+    picture.save(path, optimize=True)
+
+
+def image_grid(images: Tensor) -> Image.Image:
+    """Up to 64 images (N, C, H, W), uint8 with 1 or 3 channels, row by row."""
+    shown = images[:GRID_IMAGES]
+    columns = min(GRID_COLUMNS, len(shown))
+    rows = math.ceil(len(shown) / columns)
+    height, width = shown.shape[2] + GRID_GAP, shown.shape[3] + GRID_GAP
+    canvas = np.full((rows * height - GRID_GAP, columns * width - GRID_GAP, 3), 255, dtype=np.uint8)
+    for index, image in enumerate(shown.permute(0, 2, 3, 1).numpy()):  # (H, W, C)
+        top, left = index // columns * height, index % columns * width
+        canvas[top : top + height - GRID_GAP, left : left + width - GRID_GAP] = image  # one channel is broadcast to 3
+    return Image.fromarray(canvas)
+
+
+def point_plot(real: Tensor, fake: Tensor) -> Image.Image:
+    """Fake points (N, D) in blue over real ones in grey, the first two coordinates."""
+    low, high = _frame(real)
+    canvas = Image.new("RGB", (PLOT_PIXELS, PLOT_PIXELS), "white")
+    pen = ImageDraw.Draw(canvas)
+    for points, colour in ((real, REAL_COLOUR), (fake, FAKE_COLOUR)):
+        places = (_plane(points[:PLOT_POINTS]) - low) / (high - low)  # (N, 2), 0 to 1 inside the frame
+        inside = places[((places >= 0) & (places <= 1)).all(axis=1)]
+        for x, y in inside * (PLOT_PIXELS - 1):
+            pen.rectangle([x - 0.5, PLOT_PIXELS - 1 - y - 0.5, x + 0.5, PLOT_PIXELS - 1 - y + 0.5], fill=colour)
+    return canvas
+
+
+def _frame(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Two corners around the points with a margin of a fifth, or of 1 around a single place; the rest is not drawn."""
+    low, high = _plane(points).min(axis=0), _plane(points).max(axis=0)
+    margin = np.where(high > low, 0.2 * (high - low), 1.0)
+    return low - margin, high + margin
+
+
+def _plane(points: Tensor) -> np.ndarray:
+    """The first two coordinates of points (N, D): (N, 2) float64, with 0 for a second one that is not there."""
+    flat = points[:, :2].double()
+    return F.pad(flat, (0, 2 - flat.shape[1])).numpy()

@@ -1,0 +1,132 @@
+"""A board for its reader: tables for a terminal or for Markdown, and one offline HTML page."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from ganbench.errors import ResultsError
+from ganbench.standings import labels, lead_sentence, protocol_line, rankings, records, secondary_scores
+from ganbench.statistics import CONFIDENCE, board
+from ganbench.store import write_atomically
+from ganbench.tables import load_curves, load_results
+from ganbench.views import escape_markdown, format_number, one_line, render_table
+
+VARIANT = "variant"
+NOTHING = "No trials are recorded here yet."
+WIDE = 100
+SECONDARY = 3
+"""Scores shown beside the one that ranks; none on a terminal of less than `WIDE` columns."""
+
+
+def print_board(console: Console, ranked: pd.DataFrame) -> None:
+    """Show the board on `console`, the leading group of each ranking in bold."""
+    for ranking in rankings(ranked):
+        console.print(_rich_ranking(ranking, SECONDARY if console.width >= WIDE else 0))
+    if ranked.empty:
+        console.print(NOTHING)
+
+
+def render_text(ranked: pd.DataFrame, width: int = 120) -> str:
+    """The board as plain text of at most `width` columns."""
+    text = io.StringIO()
+    print_board(Console(file=text, width=width, color_system=None, emoji=False), ranked)
+    return text.getvalue()
+
+
+def render_markdown(ranked: pd.DataFrame) -> str:
+    """The board as Markdown tables, one ranking after the other."""
+    parts = [_markdown_ranking(ranking) for ranking in rankings(ranked)]
+    return "\n".join(parts) if parts else f"{NOTHING}\n"
+
+
+def _rich_ranking(ranking: pd.DataFrame, secondary: int) -> Group:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    headings, rows = _cells(ranking, secondary)
+    for heading in headings:
+        left = heading == VARIANT
+        table.add_column(Text(heading), justify="left" if left else "right", overflow="fold", no_wrap=not left)
+    for row, cells in zip(records(ranking), rows, strict=True):
+        style = "dim" if row["kind"] == "reference" else "bold" if row["rank_low"] == 1 else ""
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    title = Text(f"{one_line(ranking['dataset'].iloc[0])} · {protocol_line(ranking)}", style="bold")
+    return Group(title, Text(lead_sentence(ranking)), Text(""), table, Text(""))
+
+
+def _markdown_ranking(ranking: pd.DataFrame) -> str:
+    headings, rows = _cells(ranking, SECONDARY)
+    lines = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in (headings, *rows)]
+    rule = "|".join(" --- " if heading == VARIANT else " ---: " for heading in headings)
+    title = f"### {escape_markdown(one_line(ranking['dataset'].iloc[0]))}"
+    about = f"{escape_markdown(lead_sentence(ranking))} {escape_markdown(protocol_line(ranking))}."
+    return "\n".join([title, "", about, "", lines[0], f"|{rule}|", *lines[1:], ""])
+
+
+def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[str]]]:
+    """The headings, and the cells of each row as text."""
+    score = ranking["score"].iloc[0] or "score"
+    others = secondary_scores(ranking)[:secondary]
+    headings = ["rank", VARIANT, score, f"{CONFIDENCE:.0%} interval", "ok", *others, "images/s"]
+    rows = zip(records(ranking), labels(ranking), strict=True)
+    return headings, [_row_cells(row, label, others) for row, label in rows]
+
+
+def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> list[str]:
+    interval = "" if math.isnan(row["low"]) else f"{format_number(row['low'])} – {format_number(row['high'])}"
+    seeds, speed = f"{row['ok']}/{row['attempted']}", format_number(row["images_per_second"])
+    if row["kind"] == "reference":
+        interval = seeds = speed = ""
+    medians = (format_number(row[f"median_{name}"]) for name in others)
+    return [row["rank"], label, format_number(row["mean"]), interval, seeds, *medians, speed]
+
+
+def render_html(
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+    ranked: pd.DataFrame,
+    title: str,
+    meanings: Mapping[str, str] | None = None,
+) -> str:
+    """One HTML page that needs no network: boards, plots, samples, and how all of it was measured.
+
+    `table`, `curves` and `ranked`, a board, are of the same results. `meanings` says what a metric, by name, tells.
+    """
+    from ganbench.page import render_page  # brings a plotting library, which text does without
+
+    return render_page(table, curves, ranked, title, meanings or {})
+
+
+def write_page(
+    page: Path, table: pd.DataFrame, ranked: pd.DataFrame, meanings: Mapping[str, str] | None = None
+) -> None:
+    """Write the HTML page of `table`, which `load_results` gave, and of its board, `ranked`."""
+    title = ", ".join(dict.fromkeys(table["suite"])) or page.stem
+    html = render_html(table, load_curves(table.attrs["results"]), ranked, title, meanings)
+    _write(page, html)
+
+
+def write_reports(results: Path, meanings: Mapping[str, str] | None = None) -> tuple[Path, pd.DataFrame]:
+    """Write `leaderboard.html`, `leaderboard.md` and `table.csv` into `results`; gives the page and the board."""
+    table = load_results(results)
+    ranked = board(table)
+    page = results / "leaderboard.html"
+    write_page(page, table, ranked, meanings)
+    _write(results / "leaderboard.md", render_markdown(ranked))
+    _write(results / "table.csv", str(render_table(table, "csv")))
+    return page, ranked
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be written ({error.strerror})") from error

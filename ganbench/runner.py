@@ -1,0 +1,98 @@
+"""Runs a plan: what has no record yet is trained and measured, and nothing is done twice."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ganbench import history
+from ganbench.executors import LocalProcesses, default_workers, device_slots, loss_of
+from ganbench.protocols import Places
+from ganbench.store import Store
+from ganbench.tasks import Task, commit_loss, now
+from ganbench.terms import Job, Record
+
+TICK_SECONDS = 0.25
+
+Redo = Literal["missing", "failed", "all"]
+"""Which jobs to do: those without a record, those that failed as well, or each."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a suite is run on this machine. None of it changes what a trial is."""
+
+    places: Places = Places()
+    device: str = "auto"
+    workers: int | None = None
+    plugin_files: tuple[Path, ...] = ()
+    redo: Redo = "missing"
+
+
+class View(Protocol):
+    """Somebody who watches a run."""
+
+    def started(self, task: Task) -> None:
+        """A job has been given to a process."""
+        ...
+
+    def finished(self, task: Task, record: Record) -> None:
+        """A job has its record."""
+        ...
+
+    def tick(self, running: Iterable[Task]) -> None:
+        """A moment has passed."""
+        ...
+
+
+def to_do(jobs: Sequence[Job], store: Store, redo: Redo) -> list[Job]:
+    """The jobs that have no record; with `failed`, those whose newest record is not `ok` as well; with `all`, each."""
+    return [job for job in jobs if redo == "all" or _is_open(job, store, redo)]
+
+
+def _is_open(job: Job, store: Store, redo: Redo) -> bool:
+    latest = store.latest(job.key)
+    return latest is None or (redo == "failed" and latest.record().status != "ok")
+
+
+def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> list[Record]:
+    """Do the jobs and give their records in the order in which they ended. A failed job is a record too."""
+    records: list[Record] = []
+    if not jobs:
+        return records
+    workers = min(settings.workers or default_workers(), len(jobs))
+    with LocalProcesses(workers) as executor:
+        free = deque(device_slots(executor, settings.device, workers))
+        waiting = deque(jobs)
+        running: dict[Future[None], tuple[Task, str]] = {}
+        while waiting or running:
+            while waiting and free:
+                task = _task(waiting.popleft(), store, settings, free.popleft())
+                running[executor.submit(task)] = (task, now())
+                view.started(task)
+            ended, _ = wait(running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in ended:
+                task, started_at = running.pop(future)
+                free.append(task.device)
+                records.append(_settle(task, future, started_at))
+                view.finished(task, records[-1])
+            view.tick([task for task, _ in running.values()])
+    return records
+
+
+def _task(job: Job, store: Store, settings: Settings, device: str) -> Task:
+    return Task(job, store.begin(job), settings.places, device, settings.plugin_files)
+
+
+def _settle(task: Task, future: Future[None], started_at: str) -> Record:
+    """The record of a task that has ended; written here if its process could not."""
+    if not task.attempt.committed:
+        return commit_loss(task, *loss_of(future.exception()), started_at)
+    record = task.attempt.record()
+    if record.status == "ok":
+        history.remember(task.job, record.costs["wall_seconds"])
+    return record

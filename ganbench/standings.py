@@ -1,0 +1,110 @@
+"""The words of a board: short names for its variants, and what a ranking says in a sentence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import pandas as pd
+
+from ganbench.views import format_number, one_line
+
+PARTS = ("generator", "discriminator", "loss")
+REFERENCE_NAMES = {"real_floor": "real data", "noise": "noise"}
+
+
+def rankings(board: pd.DataFrame) -> list[pd.DataFrame]:
+    """The board's rankings, one dataset and protocol each, in the board's order."""
+    return [rows.reset_index(drop=True) for _, rows in board.groupby(["dataset", "protocol"], sort=False)]
+
+
+def trials_of(ranking: pd.DataFrame) -> pd.DataFrame:
+    """The ranked rows of `ranking`, without its references."""
+    return ranking[ranking["kind"] == "trial"]
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of `frame` as dictionaries, by column."""
+    return cast("list[dict[str, Any]]", frame.to_dict("records"))
+
+
+def labels(ranking: pd.DataFrame) -> list[str]:
+    """A short name for each row: what tells it from the others, and the recipe's hash where nothing else does."""
+    trials = trials_of(ranking)
+    parts = [name for name in PARTS if trials[name].nunique() > 1] or ["loss"]
+    if "generator" in parts and (trials["generator"] == trials["discriminator"]).all():
+        parts.remove("discriminator")  # "dcgan / hinge" says it all
+    shared = set(trials.loc[trials.duplicated("variant", keep=False), "variant"])
+    return [_label(row, parts, row["variant"] in shared) for row in records(ranking)]
+
+
+def named(ranking: pd.DataFrame) -> pd.DataFrame:
+    """`ranking` with two more columns: `label`, and `place`, 0 for the best variant and -1 for a reference."""
+    trial = (ranking["kind"] == "trial").astype("int64")
+    return ranking.assign(label=labels(ranking), place=(trial.cumsum() * trial - 1).astype("int64"))
+
+
+def _label(row: dict[str, Any], parts: list[str], ambiguous: bool) -> str:
+    if row["kind"] == "reference":
+        return REFERENCE_NAMES.get(str(row["variant"]), str(row["variant"]))
+    name = one_line(" / ".join(row[part] for part in parts))
+    return f"{name} [{row['recipe']}]" if ambiguous else name
+
+
+def shared_parts(ranking: pd.DataFrame) -> dict[str, str]:
+    """The parts that every variant of `ranking` has in common, so that no row needs to repeat them."""
+    trials = trials_of(ranking)
+    common = (name for name in PARTS if trials[name].nunique() == 1)
+    return {name: one_line(trials[name].iloc[0]) for name in common}
+
+
+def protocol_line(ranking: pd.DataFrame) -> str:
+    """What all rows share: the budget, the parts that do not vary, the protocol's hash."""
+    parts = [f"{name} {choice}" for name, choice in shared_parts(ranking).items()]
+    return " · ".join(
+        [ranking["budget"].iloc[0], f"seeds {seed_count(ranking)}", *parts, f"protocol {ranking['protocol'].iloc[0]}"]
+    )
+
+
+def seed_count(ranking: pd.DataFrame) -> str:
+    """`3`, or `1–3` where some variants were tried with fewer seeds."""
+    attempted = trials_of(ranking)["attempted"]
+    low, high = attempted.min(), attempted.max()
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+def secondary_scores(ranking: pd.DataFrame) -> list[str]:
+    """The scores of `ranking` other than the one that ranks."""
+    medians = [name for name in ranking.columns if name.startswith("median_") and ranking[name].notna().any()]
+    return [score for name in medians if (score := name.removeprefix("median_")) != ranking["score"].iloc[0]]
+
+
+def score_text(mean: float, low: float, high: float) -> str:
+    """`3.11 [2.68, 3.60]`, or the mean alone where there is no interval."""
+    interval = "" if math.isnan(low) else f" [{format_number(low)}, {format_number(high)}]"
+    return f"{format_number(mean)}{interval}"
+
+
+def lead_sentence(ranking: pd.DataFrame) -> str:
+    """What the ranking says, and no more than it says, in a sentence or two."""
+    names, trials = labels(ranking), trials_of(ranking)
+    score, direction = ranking["score"].iloc[0], ranking["direction"].iloc[0]
+    complete = trials[(trials["ok"] == trials["attempted"]) & (trials["ok"] > 0)]
+    after = f"After {ranking['budget'].iloc[0]}"
+    if complete.empty:
+        return f"{after}, no variant finished every one of its seeds, so none leads."
+    leader = complete.index[0]
+    best = score_text(*(float(ranking.loc[leader, name]) for name in ("mean", "low", "high")))
+    said = f"{after}, {names[leader]} has the best {score}: {best} ({direction} is better)."
+    if complete["low"].isna().any():
+        return f"{said} Some variants ran one seed only, and one seed cannot tell them apart."
+    tied = [names[i] for i in complete.index if i != leader and complete["rank_low"][i] == 1]
+    if not tied:
+        return f"{said} No other variant's interval reaches it."
+    return f"{said} These seeds do not separate it from {_enumerated(tied)}."
+
+
+def _enumerated(names: list[str]) -> str:
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -1,0 +1,207 @@
+"""From trials to a board: means over seeds with their intervals, and ranks that admit what cannot be told apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ganbench.errors import ResultsError, suggest
+from ganbench.tables import REAL, TEXT, WHOLE, Column, score_rules
+from ganbench.terms import AXES
+
+Mean = Literal["geometric", "arithmetic"]
+
+CONFIDENCE = 0.95
+
+BOARD_COLUMNS: dict[str, Column] = {
+    "dataset": Column(TEXT, "dataset with the parameters that were set"),
+    "protocol": Column(TEXT, "hash of all that rows must share to be ranked together"),
+    "budget": Column(TEXT, "limits of the budget"),
+    "kind": Column(TEXT, "trial, or reference: measured, never ranked"),
+    "rank": Column(TEXT, "rank, or the range of ranks that the seeds leave open; empty for a reference"),
+    "rank_low": Column(WHOLE, "1 + how many variants are wholly better"),
+    "rank_high": Column(WHOLE, "how many variants are not wholly worse, itself among them"),
+    "variant": Column(TEXT, "generator / discriminator / loss; a reference's name"),
+    "generator": Column(TEXT, "generator with the parameters that were set"),
+    "discriminator": Column(TEXT, "discriminator with the parameters that were set"),
+    "loss": Column(TEXT, "loss and penalties with the parameters that were set"),
+    "training": Column(TEXT, "training settings that differ from ganbench's own"),
+    "recipe": Column(TEXT, "hash of the training settings and of the parameters left to their defaults"),
+    "score": Column(TEXT, "name of the score that ranks"),
+    "direction": Column(TEXT, "which scores are better: lower or higher"),
+    "mean_rule": Column(TEXT, "how seeds are averaged: geometric or arithmetic"),
+    "mean": Column(REAL, "mean over the seeds that have a score"),
+    "low": Column(REAL, "lower end of the mean's 95 % interval; missing with one seed"),
+    "high": Column(REAL, "upper end of the mean's 95 % interval; missing with one seed"),
+    "values": Column("object", "the score of each of these seeds, a tuple in the order of the seeds"),
+    "ok": Column(WHOLE, "seeds that have a score", "seeds"),
+    "attempted": Column(WHOLE, "seeds that were tried", "seeds"),
+    **{axis: Column(REAL, f"median {axis} over these seeds") for axis in AXES},
+    "images_per_second": Column(REAL, "median training speed over these seeds", "1/s"),
+    "real_floor": Column(REAL, "the score of real training data, the same for the whole ranking"),
+    "noise": Column(REAL, "the score of noise, the same for the whole ranking"),
+}
+"""A board's columns. The median of each score over the seeds, `median_<score>`, stands behind them."""
+
+_LABELS = ["dataset", "protocol", "budget", "generator", "discriminator", "loss", "training"]
+_MEDIANS = [*AXES, "images_per_second"]
+
+
+_UNSCORED = ""
+"""Ranks where nothing was measured: every trial failed."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A mean over `n` seeds with its 95 % interval. The ends are NaN for fewer than two seeds, the mean for none."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def summarise(values: Sequence[float], mean: Mean) -> Summary:
+    """The mean of `values` and its t-interval: of their logarithms for the geometric mean, which takes values > 0."""
+    sample = np.asarray(values, dtype=np.float64)
+    n = len(sample)
+    if n == 0:
+        return Summary(np.nan, np.nan, np.nan, 0)
+    if mean == "geometric" and sample.min() <= 0:
+        raise ValueError(f"a geometric mean takes values above 0, got {sample.min()}")
+    scaled = np.log(sample) if mean == "geometric" else sample
+    back = np.exp if mean == "geometric" else np.positive
+    centre, margin = scaled.mean(), _margin(scaled)
+    return Summary(float(back(centre)), float(back(centre - margin)), float(back(centre + margin)), n)
+
+
+def _margin(sample: np.ndarray[Any, Any]) -> float:
+    """Half the width of the t-interval: Student, The probable error of a mean, Biometrika 6 (1908)."""
+    n = len(sample)
+    if n < 2:
+        return float("nan")
+    return _quantile(n - 1) * float(sample.std(ddof=1)) / math.sqrt(n)
+
+
+@cache
+def _quantile(freedom: int) -> float:
+    """The two-sided quantile of Student's distribution."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+def board(table: pd.DataFrame, score: str | None = None) -> pd.DataFrame:
+    """Variants ranked by `score`, for each dataset and protocol by itself; by default its first score.
+
+    Takes a table of `load_results`. A variant counts with its recipe. One whose seeds all have a score ranks before any
+    that failed; those go by the share of seeds that did not fail. Within a share, one variant is wholly better than
+    another when its interval lies beyond the other's; without an interval (one seed) nothing can be told apart.
+    In each ranking the row `real_floor` comes first and `noise` last, both unranked.
+    Raises ResultsError where no trial was measured by `score`.
+    """
+    rules = score_rules(table)
+    if score is not None and score not in rules:
+        raise ResultsError(f"no score '{score}' in these results.{suggest(score, rules)}")
+    plain = table.assign(**{_UNSCORED: np.nan})
+    plain.attrs = {}  # pandas copies them at every step
+    rows: list[Row] = []
+    for (dataset, _), group in plain[plain["kind"] == "trial"].groupby(["dataset", "protocol"], sort=True):
+        names = _scores_of(table.attrs["measured"], str(dataset))
+        name = score or next(iter(names), _UNSCORED)
+        if name == _UNSCORED or name in names:
+            trials = _comparable(group, name, table.attrs["measured"])
+            rows += _ranking(trials, _references(plain, trials), name, rules.get(name), names)
+    medians = [f"median_{name}" for name in rules]
+    kinds = {name: column.dtype for name, column in BOARD_COLUMNS.items()} | dict.fromkeys(medians, REAL)
+    return pd.DataFrame(rows, columns=[*BOARD_COLUMNS, *medians]).astype(kinds)
+
+
+def _scores_of(measured: dict[str, dict[str, Any]], dataset: str) -> list[str]:
+    """The scores that were measured on `dataset`, in the order of the records."""
+    return list(dict.fromkeys(name for suite in measured.values() for name in suite.get(dataset, ())))
+
+
+def _comparable(group: pd.DataFrame, score: str, measured: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """`group` without suites that measured other scores only, and each seed of a variant once: as it ran last."""
+    others = [
+        suite for suite, datasets in measured.items()
+        if (names := datasets.get(group["dataset"].iloc[0])) and score not in names
+    ]  # fmt: skip
+    rows = group[~group["suite"].isin(others)].sort_values("finished_at", kind="stable")
+    return rows.drop_duplicates(["variant", "recipe", "seed"], keep="last").sort_values("seed", kind="stable")
+
+
+def _references(table: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """The reference rows that were measured as `trials` were: one for each name, the last one measured."""
+    same = table["evaluation_protocol"].isin(trials["evaluation_protocol"])
+    rows = table[(table["kind"] == "reference") & same].sort_values("finished_at", kind="stable")
+    return rows.drop_duplicates("variant", keep="last")
+
+
+def _ranking(
+    trials: pd.DataFrame, references: pd.DataFrame, score: str, rule: dict[str, str] | None, names: list[str]
+) -> Iterator[Row]:
+    """The rows of one ranking, the best variant first, between its references."""
+    direction = rule["direction"] if rule else "lower"
+    positive = bool((trials[score].dropna() > 0).all())
+    mean: Mean = "geometric" if positive and rule and rule["mean"] == "geometric" else "arithmetic"
+    ranked = _ranked(_summary_rows(trials, score, mean, names), direction)
+    measured = {row["variant"]: row for row in _summary_rows(references, score, "arithmetic", names)}
+    shared = {
+        **{name: trials[name].iloc[0] for name in ("dataset", "protocol", "budget")},
+        "score": score, "direction": direction, "mean_rule": mean,
+        **{name: measured[name]["mean"] for name in ("real_floor", "noise") if name in measured},
+    }  # fmt: skip
+    floor, noise = ([measured[name]] if name in measured else [] for name in ("real_floor", "noise"))
+    for row in (*floor, *ranked, *noise):
+        yield row | shared
+
+
+def _summary_rows(rows: pd.DataFrame, score: str, mean: Mean, names: list[str]) -> list[Row]:
+    """Each variant's row but for its rank. A seed without a score has failed, whatever its status."""
+    by = ["variant", "recipe"]
+    labels = rows.groupby(by)[[*_LABELS, "kind"]].first()
+    attempted = rows.groupby(by).size()
+    good = rows[rows[score].notna()].groupby(by)
+    medians = good[[*_MEDIANS, *names]].median().rename(columns={name: f"median_{name}" for name in names})
+    values = {key: tuple(group.tolist()) for key, group in good[score]}
+    told = labels.assign(attempted=attempted).join(medians).reset_index().to_dict("records")
+    found = (values.get((row["variant"], row["recipe"]), ()) for row in told)
+    return [{**cast("Row", row), **_mean_cells(seeds, mean)} for row, seeds in zip(told, found, strict=True)]
+
+
+def _mean_cells(values: tuple[float, ...], mean: Mean) -> Row:
+    summary = summarise(values, mean)
+    return {
+        "mean": summary.mean,
+        "low": summary.low,
+        "high": summary.high,
+        "values": values,
+        "ok": summary.n,
+        "rank": "",
+    }
+
+
+def _ranked(rows: list[Row], direction: str) -> list[Row]:
+    """`rows` with their ranks, the best first."""
+    if not rows:
+        return []
+    sign = 1 if direction == "lower" else -1
+    share = np.array([row["ok"] / row["attempted"] for row in rows])
+    ends = np.array([[sign * row["low"], sign * row["high"]] for row in rows])
+    best, worst = ends.min(axis=1), ends.max(axis=1)
+    beyond = (share[:, None] == share) & (worst[:, None] < best)  # False where an end is missing
+    better = (share[:, None] > share) | beyond  # (variants, variants): row wholly better than column
+    lows, highs = 1 + better.sum(axis=0), len(rows) - better.sum(axis=1)
+    for row, low, high in zip(rows, lows, highs, strict=True):
+        row |= {"rank_low": low, "rank_high": high, "rank": f"{low}" if low == high else f"{low}–{high}"}
+    means = np.array([sign * row["mean"] for row in rows])
+    return [rows[i] for i in np.lexsort((means, -share))]  # stable: equals stay in the order of their names

@@ -1,0 +1,231 @@
+"""Where results lie on disk: one folder an attempt, written by one process, and committed by `record.json`.
+
+<results>/runs/<key>/<attempt>/
+    trial.json environment.json events.jsonl log.txt curve.parquet samples-*.png generator.safetensors
+    record.json    written last, by fsync and atomic rename: an attempt without it never happened
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ganbench.errors import ResultsError
+from ganbench.terms import Job, Record, Reference, Trial, kind_of, plain
+
+RECORD = "record.json"
+TRIAL = "trial.json"
+ENVIRONMENT = "environment.json"
+EVENTS = "events.jsonl"
+LOG = "log.txt"
+CURVE = "curve.parquet"
+GENERATOR = "generator.safetensors"
+MAX_JSON_BYTES = 16 * 2**20
+
+_records = TypeAdapter(Record)
+_jobs: dict[str, TypeAdapter[Any]] = {"trial": TypeAdapter(Trial), "reference": TypeAdapter(Reference)}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a job: a folder that only its own process writes to."""
+
+    path: Path
+
+    @property
+    def key(self) -> str:
+        """The job's key, which is the name of the folder above."""
+        return self.path.parent.name
+
+    @property
+    def number(self) -> int:
+        """1 for the first try."""
+        return int(self.path.name)
+
+    @property
+    def committed(self) -> bool:
+        """Whether the record was written: if not, the attempt is under way or was cut short."""
+        return (self.path / RECORD).is_file()
+
+    def write_json(self, name: str, data: Mapping[str, Any]) -> None:
+        """Write `data` as `name`, whole or not at all."""
+        write_atomically(self.path / name, json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode())
+
+    def commit(self, record: Record) -> None:
+        """Write the record: from here on the attempt counts, and is never changed."""
+        if self.committed:
+            raise ResultsError(f"{self.path / RECORD}: already written; an attempt is recorded once")
+        self.write_json(RECORD, plain(record))
+
+    def record(self) -> Record:
+        """The record of a committed attempt."""
+        return read_record(self.path / RECORD)
+
+    def job(self) -> Job:
+        """The trial or reference that this is an attempt at."""
+        return read_job(self.path / TRIAL)
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, device and threads, as they were; empty if the attempt ended before it could say."""
+        path = self.path / ENVIRONMENT
+        return _read_json(path) if path.is_file() else {}
+
+
+@dataclass(frozen=True)
+class Store:
+    """The results of one suite. Making one touches nothing."""
+
+    path: Path
+
+    def begin(self, job: Job) -> Attempt:
+        """A new, empty attempt folder that holds the job's description.
+
+        Raises ResultsError where the folder cannot be written.
+        """
+        runs = self.path / "runs" / job.key
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            attempt = _next_attempt(runs)
+            attempt.write_json(TRIAL, {"type": kind_of(job), **plain(job)})
+        except OSError as error:
+            raise ResultsError(f"{runs}: cannot write results here ({error.strerror}). Pass --results DIR") from error
+        return attempt
+
+    def attempts(self, key: str | None = None) -> Iterator[Attempt]:
+        """Every attempt at `key`, or at everything, the oldest first; unfinished ones too."""
+        runs = self.path / "runs"
+        keys = [runs / key] if key else sorted(runs.iterdir()) if runs.is_dir() else []
+        for folder in keys:
+            if folder.is_dir():
+                yield from _attempts_in(folder)
+
+    def latest(self, key: str) -> Attempt | None:
+        """The newest committed attempt at `key`: the one that tables show."""
+        committed = [attempt for attempt in self.attempts(key) if attempt.committed]
+        return committed[-1] if committed else None
+
+
+def find_stores(path: Path) -> list[Store]:
+    """The suites' results at `path`: the folder itself, or each folder in it that holds `runs/`.
+
+    Raises ResultsError if there are none.
+    """
+    if (path / "runs").is_dir():
+        return [Store(path)]
+    stores = [Store(child) for child in sorted(path.iterdir()) if (child / "runs").is_dir()] if path.is_dir() else []
+    if not stores:
+        what = "no such folder" if not path.exists() else "no runs in it"
+        raise ResultsError(f"{path}: {what}. Expected a results folder, which 'ganbench run SUITE' writes")
+    return stores
+
+
+def find_attempt(path: Path, key: str) -> Attempt:
+    """The newest committed attempt whose key begins with `key`, among the results at `path`.
+
+    Raises ResultsError if none does, or more than one.
+    """
+    pattern = f"{key}*" if key.isalnum() else "[]"  # the latter fits nothing: a key is no place for wildcards
+    folders = [folder for store in find_stores(path) for folder in (store.path / "runs").glob(pattern)]
+    keys = sorted({folder.name for folder in folders})
+    if not keys:
+        raise ResultsError(
+            f"{path}: no key begins with '{key}'. 'ganbench table {path} --columns key,variant' lists them"
+        )
+    if len(keys) > 1:
+        raise ResultsError(f"{path}: {len(keys)} keys begin with '{key}'. Give more of it: {', '.join(keys[:3])}, …")
+    ended = [attempt for folder in folders for attempt in _attempts_in(folder) if attempt.committed]
+    if not ended:
+        raise ResultsError(f"{folders[0]}: has not ended yet, so there is no record")
+    return max(ended, key=lambda attempt: (attempt.record().finished_at, attempt.number))
+
+
+def read_record(path: Path) -> Record:
+    """The record at `path`. Raises ResultsError that names the file and the field where it is not one."""
+    data = _read_json(path)
+    if data.get("schema") != Record.schema:
+        raise ResultsError(
+            f"{path}: schema {data.get('schema')!r}, expected {Record.schema}: written by another ganbench"
+        )
+    record: Record = _validated(_records, data, path)
+    return record
+
+
+def read_job(path: Path) -> Job:
+    """The trial or reference described at `path`. Raises ResultsError as `read_record` does."""
+    data = _read_json(path)
+    kind = data.pop("type", None)
+    if kind not in _jobs:
+        raise ResultsError(f"{path}: type {kind!r}, expected one of {', '.join(_jobs)}")
+    job: Job = _validated(_jobs[kind], data, path)
+    return job
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` at `path` so that a reader, or a power cut, sees the old file or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":  # Windows cannot open a folder; its rename is already ordered
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _attempts_in(folder: Path) -> list[Attempt]:
+    numbered = [child for child in folder.iterdir() if child.is_dir() and child.name.isdecimal()]
+    return [Attempt(child) for child in sorted(numbered, key=lambda child: int(child.name))]
+
+
+def _next_attempt(folder: Path) -> Attempt:
+    existing = _attempts_in(folder)
+    number = existing[-1].number + 1 if existing else 1
+    while True:
+        path = folder / str(number)
+        try:
+            path.mkdir()
+        except FileExistsError:  # another runner took this number
+            number += 1
+        else:
+            return Attempt(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ResultsError(f"{path}: larger than {MAX_JSON_BYTES} bytes, so not a file that ganbench wrote")
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise ResultsError(f"{path}: holds a {type(data).__name__}, expected a JSON object")
+    return data
+
+
+def _validated(adapter: TypeAdapter[Any], data: dict[str, Any], path: Path) -> Any:
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ResultsError(f"{path}: at '{place}': {first['msg']}") from error

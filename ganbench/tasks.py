@@ -1,0 +1,37 @@
+"""A job on its way to a process: what is handed over, and what is written down if the process never comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ganbench.protocols import Places
+from ganbench.store import LOG, Attempt
+from ganbench.terms import Job, Record, Status, kind_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job with its attempt's folder, its device, and where things lie on this machine."""
+
+    job: Job
+    attempt: Attempt
+    places: Places
+    device: str
+    plugin_files: tuple[Path, ...] = ()
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def commit_loss(task: Task, status: Status, message: str, started_at: str) -> Record:
+    """Record a job whose process ended without a word of its own."""
+    record = Record(task.job.key, kind_of(task.job), status, started_at=started_at, finished_at=now(), message=message)
+    log = task.attempt.path / LOG
+    if not log.exists():
+        log.write_text(message + "\n", encoding="utf-8")
+    task.attempt.commit(record)
+    return record

@@ -1,0 +1,21 @@
+"""The canonical Inception of FID, as torch-fidelity has it; its weights are checked before they are loaded."""
+
+from collections.abc import Iterable
+
+from ganbench.hookspecs import hookimpl
+from ganbench.terms import Component
+
+GANBENCH_API = 1
+
+
+@hookimpl
+def ganbench_extractors() -> Iterable[Component]:
+    """Offer `inception`."""
+    yield Component(
+        "inception",
+        "ganbench_inception.extractors:inception",
+        summary="2048 features of torch-fidelity's inception-v3-compat (--weights FILE or --download)",
+        paper="arXiv:1706.08500",
+        needs={"channels": (1, 3)},
+        gives={"classes": 0},
+    )

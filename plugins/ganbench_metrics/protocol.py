@@ -1,0 +1,45 @@
+"""What the scores of these metrics have in common: the protocol they carry, and the names they get from it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ganbench.errors import DataError
+from ganbench.protocols import Evidence, Extractor
+from ganbench.terms import Score, Value
+
+
+def blank(evidence: Evidence, metric: str, **settings: Value) -> Score:
+    """A score of `metric` that says how it was measured and lacks only its name, value, direction and mean."""
+    extractor = evidence.extractor
+    return Score(
+        name="",
+        value=None,
+        direction="lower",
+        metric=metric,
+        n_fake=len(evidence.fake),
+        n_real=len(evidence.real),
+        extractor=extractor.tag if extractor else "",
+        weights_sha256=extractor.weights_sha256 if extractor else "",
+        layer=extractor.layer if extractor else "",
+        dimension=extractor.dimension if extractor else 0,
+        settings=", ".join(f"{key}={value}" for key, value in settings.items()),
+    )
+
+
+def features_of(evidence: Evidence, metric: str) -> tuple[Extractor, Tensor, Tensor]:
+    """The extractor, and real and fake features (N, dimension) in float64. Raises DataError where there are none."""
+    extractor, real, fake = evidence.extractor, evidence.real_features, evidence.fake_features
+    if extractor is None or real is None or fake is None:
+        raise DataError(f"metric '{metric}' compares features, and this data set has no extractor. Give it one")
+    return extractor, real.double(), fake.double()
+
+
+def ending(extractor: Extractor, count: int) -> str:
+    """What a score's name ends in: `digits`, and for Inception with the sample count, `inception_5k`."""
+    return f"{extractor.tag}_{short(count)}" if extractor.tag == "inception" else extractor.tag
+
+
+def short(count: int) -> str:
+    """A sample count as it is written in names: `5k`, `898`."""
+    return f"{count // 1000}k" if count and count % 1000 == 0 else str(count)

@@ -1,0 +1,200 @@
+"""Results trees that no GAN was trained for, written through the store: what the tables and reports are tested on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ganbench.store import CURVE, ENVIRONMENT, Attempt, Store
+from ganbench.terms import (
+    Budget,
+    Choice,
+    Evaluation,
+    Job,
+    Record,
+    Reference,
+    Score,
+    Spent,
+    Status,
+    Training,
+    Trial,
+    Variant,
+)
+
+FEATURES = {"extractor": "digits", "weights_sha256": "ab" * 32, "layer": "features", "dimension": 64}
+ENVIRONMENT_FACTS = {
+    "device": "Test CPU", "ganbench": "0.1.0", "python": "3.11.9", "packages": {"torch": "2.11.0"}, "threads": 1,
+}  # fmt: skip
+DIGITS = Choice("digits")
+RING = Choice("ring8", (("sigma", 0.02),))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one made-up attempt left behind."""
+
+    scores: tuple[Score, ...] = ()
+    status: Status = "ok"
+    message: str = ""
+    failed_step: int | None = None
+    spent: Spent = Spent(100.0, 1562, 20.0, 0.3)
+    costs: dict[str, float] = field(default_factory=lambda: {"images_per_second": 5000.0, "wall_seconds": 25.0})
+    finished_at: str = "2030-01-01T00:00:25+00:00"
+
+
+def image_scores(fcd: float, coverage: float = 0.8, n: int = 898) -> tuple[Score, ...]:
+    """The scores of a picture data set, the headline first."""
+    common = {"n_fake": n, "n_real": n, **FEATURES}
+    return (
+        Score("fcd_digits", fcd, "lower", "geometric", metric="fcd", **common),
+        Score("coverage_digits", coverage, "higher", metric="prdc", settings="k=5", **common),
+        Score("tvd_digits", (1 - coverage) / 2, "lower", metric="classes", **common),
+    )
+
+
+def point_scores(modes: float, share: float = 0.9, n: int = 10_000) -> tuple[Score, ...]:
+    """The scores of a data set with known modes."""
+    return (
+        Score("modes_20pct", modes, "higher", metric="modes", n_fake=n, n_real=n),
+        Score("high_quality", share, "higher", metric="modes", n_fake=n, n_real=n, settings="3 sigma"),
+    )
+
+
+def variant(loss: str = "hinge", generator: str = "dcgan", **parameters: float) -> Variant:
+    """A variant whose networks share a name."""
+    network = Choice(generator)
+    return Variant(network, network, Choice(loss, tuple(sorted(parameters.items()))))
+
+
+def evaluation(dataset: Choice = DIGITS, samples: int = 898) -> Evaluation:
+    extractor = Choice("digits") if dataset.name == "digits" else None
+    return Evaluation((0.25, 0.5, 1.0), (Choice("fcd"), Choice("prdc")), samples, extractor)
+
+
+def trial(made: Variant | None = None, seed: int = 0, dataset: Choice = DIGITS, **changes: object) -> Trial:
+    made_trial = Trial(dataset, made or variant(), seed, Budget(kimg=100.0), Training(), evaluation(dataset))
+    return replace(made_trial, **changes)
+
+
+def commit(store: Store, job: Job, outcome: Outcome, environment: dict[str, object] | None = None) -> Attempt:
+    """One recorded attempt at `job`."""
+    attempt = store.begin(job)
+    attempt.write_json(ENVIRONMENT, ENVIRONMENT_FACTS if environment is None else environment)
+    attempt.commit(
+        Record(
+            key=job.key,
+            kind="trial" if isinstance(job, Trial) else "reference",
+            status=outcome.status,
+            started_at="2030-01-01T00:00:00+00:00",
+            finished_at=outcome.finished_at,
+            message=outcome.message,
+            failed_step=outcome.failed_step,
+            spent=outcome.spent if isinstance(job, Trial) else Spent(),
+            scores=outcome.scores,
+            costs=outcome.costs,
+        )
+    )
+    return attempt
+
+
+def write_curve(attempt: Attempt, final: dict[str, float], kimg: float = 100.0, points: int = 8) -> None:
+    """A curve that ends near `final`: a distance that falls, shares that rise, and a critic that wavers."""
+    rng = np.random.default_rng(int(attempt.key[:8], 16))
+    share = np.linspace(1 / points, 1, points)
+    noise = np.exp(rng.normal(0, 0.08, (len(final) + 2, points)))
+    grow = {name: 30 ** (1 - share) if name.startswith("fcd") else share**0.5 for name in final}
+    scores = {name: value * grow[name] * noise[i] for i, (name, value) in enumerate(final.items())}
+    curve = pd.DataFrame(
+        {
+            "kimg": kimg * share,
+            "steps": (kimg * share * 1000 / 64).astype(int),
+            "device_seconds": 20 * share,
+            "petaflops": 0.3 * share,
+            "wall_seconds": 25 * share,
+            **scores,
+            "discriminator/adversarial": 1.2 * noise[-1],
+            "generator/adversarial": 0.9 * noise[-2],
+            "logit/real": 0.8 * noise[-1],
+            "logit/fake": -0.7 * noise[-2],
+            "discriminator/accuracy": np.clip(0.7 * noise[-1], 0, 1),
+            "gradient_norm/generator": 0.5 * noise[-2],
+            "gradient_norm/discriminator": 1.5 * noise[-1],
+        }
+    )
+    curve.to_parquet(attempt.path / CURVE, index=False)
+
+
+def write_samples(attempt: Attempt, name: str = "samples-00001563.png", blur: float = 0.3) -> None:
+    """An 8 × 8 grid of 8 × 8 pictures of rings, more or less noisy."""
+    rng = np.random.default_rng(int(attempt.key[:8], 16))
+    row, column = np.mgrid[0:8, 0:8] - 3.5
+    ring = np.exp(-((np.hypot(row, column) - 2.2) ** 2))
+    pictures = ring[None] + rng.normal(0, blur, (64, 8, 8))
+    grid = pictures.reshape(8, 8, 8, 8).transpose(0, 2, 1, 3).reshape(64, 64)
+    Image.fromarray((np.clip(grid, 0, 1) * 255).astype(np.uint8)).save(attempt.path / name)
+
+
+def write_suite(path: Path, seeds: int = 3) -> Store:
+    """A results tree like that of a small suite: two data sets, six losses, references, a collapse, a failure."""
+    store, rng = Store(path), np.random.default_rng(7)
+    for loss, typical in (
+        ("relativistic", 2.9),
+        ("hinge", 3.1),
+        ("nonsaturating", 3.3),
+        ("lsgan", 5.2),
+        ("wgan", 14.0),
+    ):
+        for seed in range(seeds):
+            _digits_trial(store, variant(loss), seed, typical * math.exp(rng.normal(0, 0.12)))
+            _ring_trial(store, variant(loss, "mlp"), seed, min(8.0, round(8.2 - typical / 3 + rng.normal(0, 0.5))))
+    _failing_minimax(store)
+    _references(store)
+    return store
+
+
+def _digits_trial(store: Store, made: Variant, seed: int, fcd: float) -> None:
+    speed = {"lsgan": 5200.0, "wgan": 1900.0}.get(made.loss.name, 4800.0)
+    scores = image_scores(fcd, max(0.05, 0.95 - fcd / 20))
+    spent = Spent(100.03, 1563, 100_000 / speed, 0.31)
+    costs = {
+        "images_per_second": speed, "wall_seconds": 130_000 / speed, "training_seconds": 100_000 / speed,
+        "evaluation_seconds": 2.5, "steps_per_second": speed / 64, "sampling_images_per_second": 21_000.0,
+        "peak_memory_bytes": 412_000_000.0, "generator_parameters": 310_000.0, "discriminator_parameters": 295_000.0,
+        "flops_per_step": 2.1e9,
+    }  # fmt: skip
+    attempt = commit(store, trial(made, seed), Outcome(scores, spent=spent, costs=costs))
+    write_curve(attempt, {score.name: score.value for score in scores})
+    write_samples(attempt, "samples-00000780.png", 0.6)
+    write_samples(attempt, "samples-00001563.png", fcd / 20)
+
+
+def _ring_trial(store: Store, made: Variant, seed: int, modes: float) -> None:
+    scores = point_scores(modes, min(0.98, modes / 8.3))
+    attempt = commit(store, trial(made, seed, RING, evaluation=evaluation(RING, 10_000)), Outcome(scores))
+    write_curve(attempt, {score.name: score.value for score in scores})
+
+
+def _failing_minimax(store: Store) -> None:
+    message = "discriminator loss is not finite"
+    for seed in range(2):
+        outcome = Outcome((), "diverged", message, 412, Spent(26.4, 412, 5.1, 0.08))
+        attempt = commit(store, trial(variant("minimax"), seed), outcome)
+        write_curve(attempt, {"fcd_digits": 60.0}, kimg=26.4, points=2)
+    _digits_trial(store, variant("minimax"), 2, 9.0)
+    _digits_trial(store, variant("hinge", "mlp"), 0, 11.0)
+    commit(store, trial(variant("hinge", "mlp"), 1), Outcome((), "oom", "out of memory: 2.1 GiB asked for"))
+
+
+def _references(store: Store) -> None:
+    write_samples(
+        commit(store, Reference(DIGITS, "real_floor", evaluation()), Outcome(image_scores(0.61, 0.97))), blur=0
+    )
+    write_samples(commit(store, Reference(DIGITS, "noise", evaluation()), Outcome(image_scores(188.0, 0.0))), blur=3)
+    ring = evaluation(RING, 10_000)
+    commit(store, Reference(RING, "real_floor", ring), Outcome(point_scores(8.0, 0.989)))
+    commit(store, Reference(RING, "noise", ring), Outcome(point_scores(0.0, 0.06)))

@@ -1,0 +1,40 @@
+"""Data sets and extractors: what their packages offer can be read without torch, and imported when it is needed."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from ganbench.contracts import KEYS
+from ganbench.hookspecs import API_VERSION, HOOKS
+
+PACKAGES = [
+    ("ganbench_classifiers", "extractor", ["digits", "mnist"]),
+    ("ganbench_digits", "dataset", ["digits"]),
+    ("ganbench_inception", "extractor", ["inception"]),
+    ("ganbench_points", "dataset", ["ring8", "grid25"]),
+    ("ganbench_torchvision", "dataset", ["mnist", "fashion-mnist", "cifar10"]),
+]
+
+
+def test_offering_data_sets_and_extractors_imports_no_torch_and_no_numpy():
+    calls = "; ".join(f"list({package}.{HOOKS[kind]}())" for package, kind, _ in PACKAGES)
+    imports = ", ".join(package for package, _, _ in PACKAGES)
+    code = f"import sys, {imports}; {calls}; print(sorted({{'torch', 'numpy', 'sklearn'}} & set(sys.modules)))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+@pytest.mark.parametrize(("package", "kind", "names"), PACKAGES)
+def test_each_offer_keeps_to_the_contract_and_can_be_imported(package, kind, names):
+    module = importlib.import_module(package)
+    components = list(getattr(module, HOOKS[kind])())
+    assert module.GANBENCH_API == API_VERSION
+    assert [component.name for component in components] == names
+    for component in components:
+        assert set(component.needs) <= set(KEYS[kind]["needs"])
+        assert set(component.gives) <= set(KEYS[kind]["gives"])
+        target, attribute = component.target.split(":")
+        assert callable(getattr(importlib.import_module(target), attribute))
+        assert component.summary

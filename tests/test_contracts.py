@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import pytest
+
+from ganbench.contracts import (
+    KEYS,
+    Combination,
+    Part,
+    adapt,
+    check_contract,
+    check_part,
+    extractor_mismatch,
+    incompatibility,
+    metric_mismatch,
+    mixes_batch,
+    needs_extractor,
+    needs_independent,
+    shape_of,
+)
+from ganbench.errors import PluginError
+from ganbench.terms import KINDS, Choice, Component
+
+IMAGES = {"data": "images", "power_of_two": True, "min_resolution": 8}
+CONV = {"mixes_batch": {"norm": ("batch", "instance")}, "independent": {"norm": "layer"}}
+
+
+def part(name, needs=None, gives=None, /, **parameters):
+    component = Component(name, "nowhere:at_all", "For a test", needs=needs or {}, gives=gives or {})
+    return Part(component, Choice(name, tuple(sorted(parameters.items()))))
+
+
+def pictures(name="mnist", channels=1, resolution=32, **more):
+    gives = {"data": "images", "shape": (channels, "{resolution}", "{resolution}"), **more}
+    return part(name, {}, gives, resolution=resolution)
+
+
+RING = part("ring8", {}, {"data": "points", "shape": (2,), "modes": 8})
+MLP = part("mlp", {"data": ("points", "images")})
+DCGAN = part("dcgan", IMAGES)
+CRITIC = part("critic")
+HINGE = part("hinge")
+WGAN_GP = part("wgan-gp", {"independent": True}, {}, weight=10.0)
+R1 = part("r1", {"independent": True}, {}, gamma=0.1)
+
+
+def reason(dataset=RING, generator=MLP, discriminator=CRITIC, objective=(HINGE,), batch_size=64):
+    return incompatibility(Combination(dataset, generator, discriminator, objective), batch_size)
+
+
+def test_what_needs_nothing_goes_with_everything():
+    assert reason() is None
+    assert reason(dataset=pictures()) is None
+
+
+def test_a_network_for_images_does_not_train_on_points():
+    assert reason(generator=DCGAN) == "generator dcgan needs images, ring8 has points"
+    assert reason(discriminator=DCGAN) == "discriminator dcgan needs images, ring8 has points"
+
+
+def test_a_network_for_several_kinds_of_data_names_them_all():
+    neither = part("sounds", {}, {"data": "sounds", "shape": (16_000,)})
+    assert reason(dataset=neither) == "generator mlp needs points or images, sounds has sounds"
+
+
+def test_a_power_of_two_is_looked_for_in_the_parameter_that_the_shape_names():
+    assert reason(dataset=pictures(resolution=32), generator=DCGAN) is None
+    assert reason(dataset=pictures(resolution=28), generator=DCGAN) == (
+        "generator dcgan needs square images whose side is a power of two, mnist(resolution=28) is 28×28"
+    )
+
+
+def test_sides_that_are_powers_of_two_but_not_equal_are_refused():
+    wide = part("wide", {}, {"data": "images", "shape": (3, 16, 32)})
+    assert reason(dataset=wide, generator=DCGAN) == (
+        "generator dcgan needs square images whose side is a power of two, wide is 16×32"
+    )
+
+
+def test_images_that_are_too_small_are_refused():
+    assert reason(dataset=pictures(resolution=8), generator=DCGAN) is None
+    assert reason(dataset=pictures(resolution=4), generator=DCGAN) == (
+        "generator dcgan needs images of at least 8×8, mnist(resolution=4) is 4×4"
+    )
+
+
+def test_a_gradient_penalty_refuses_a_critic_that_mixes_the_batch_and_names_the_setting():
+    conv = part("conv", {}, CONV, norm="batch")
+    expected = "needs a discriminator that does not mix the batch, conv(norm=batch) does with norm=batch"
+    assert reason(discriminator=conv, objective=(WGAN_GP,)) == f"loss wgan-gp(weight=10.0) {expected}"
+    assert reason(discriminator=conv, objective=(HINGE, R1)) == f"penalty r1(gamma=0.1) {expected}"
+
+
+def test_a_gradient_penalty_takes_a_critic_whose_setting_does_not_mix_the_batch():
+    assert reason(discriminator=part("conv", {}, CONV, norm="layer"), objective=(WGAN_GP, R1)) is None
+    assert reason(discriminator=part("conv", {}, CONV, norm="batch"), objective=(HINGE,)) is None
+
+
+def test_a_critic_that_always_mixes_the_batch_is_refused_without_a_setting():
+    always = part("minibatch", {}, {"mixes_batch": True})
+    assert reason(discriminator=always, objective=(R1,)) == (
+        "loss r1(gamma=0.1) needs a discriminator that does not mix the batch, minibatch does"
+    )
+
+
+def test_a_loss_on_scalar_logits_refuses_vectors_and_the_other_way_round():
+    vector = part("embedding", {}, {"logits": "vector"})
+    assert reason(discriminator=vector, objective=(part("hinge", {"logits": "scalar"}),)) == (
+        "loss hinge needs scalar logits, discriminator embedding gives vector logits"
+    )
+    assert reason(objective=(part("mmd", {"logits": "vector"}),)) == (
+        "loss mmd needs vector logits, discriminator critic gives scalar logits"
+    )
+
+
+def test_packing_must_divide_the_batch():
+    assert reason(discriminator=part("critic", {}, {}, packing=2), batch_size=64) is None
+    assert reason(discriminator=part("critic", {}, {}, packing=3), batch_size=64) == (
+        "discriminator critic(packing=3) packs 3 samples, which does not divide batch_size 64"
+    )
+
+
+def test_mixing_is_read_from_defaults_too():
+    component = Component("conv", "nowhere:at_all", "For a test", gives=CONV)
+    assert mixes_batch(component, Choice("conv", defaults=(("norm", "batch"),)))
+    assert mixes_batch(component, Choice("conv", (("norm", "instance"),)))
+    assert not mixes_batch(component, Choice("conv", (("norm", "layer"),)))
+    assert not mixes_batch(Component("mlp", "nowhere:at_all", "", gives={"mixes_batch": False}), Choice("mlp"))
+
+
+def test_adapting_sets_what_the_user_left_alone_and_nothing_else():
+    component = Component("conv", "nowhere:at_all", "", gives={"independent": {"norm": "layer", "noise": False}})
+    assert str(adapt(component, Choice("conv"))) == "conv(noise=false, norm=layer)"
+    assert str(adapt(component, Choice("conv", (("norm", "batch"),)))) == "conv(noise=false, norm=batch)"
+    assert adapt(component, Choice("conv", (("width", 3),))).get("width") == 3
+
+
+def test_one_part_of_the_objective_that_needs_independent_samples_is_enough():
+    assert needs_independent([HINGE, R1])
+    assert not needs_independent([HINGE])
+
+
+def test_the_shape_of_a_data_set_has_its_parameters_in_it():
+    dataset = pictures(channels=3, resolution=16)
+    assert shape_of(dataset.component, dataset.choice) == (3, 16, 16)
+    assert shape_of(RING.component, RING.choice) == (2,)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 2), ("{resolution}",), (2.0,), "big"])
+def test_a_shape_that_is_none_is_the_plugins_fault(shape):
+    dataset = part("odd", {}, {"data": "points", "shape": shape}, resolution="high")
+    with pytest.raises(
+        PluginError, match=r"dataset odd\(resolution=high\): `gives` states the shape .*, expected one positive"
+    ):
+        shape_of(dataset.component, dataset.choice)
+
+
+def test_an_image_has_channels_height_and_width():
+    with pytest.raises(
+        PluginError, match=r"dataset flat: `gives` states the shape \(28, 28\), expected .* \(C, H, W\)"
+    ):
+        check_part("dataset", part("flat", {}, {"data": "images", "shape": (28, 28)}))
+
+
+def test_a_contract_that_names_a_parameter_that_is_not_there_says_which_there_are():
+    dataset = pictures(shape=(1, "{resolutoin}", 8))
+    with pytest.raises(PluginError, match=r"mnist: its contract names '\{resolutoin\}'. Did you mean 'resolution'\?"):
+        shape_of(dataset.component, dataset.choice)
+
+
+def test_an_unknown_key_of_a_contract_is_named_with_the_nearest():
+    component = Component("dcgan", "nowhere:at_all", "", needs={"power_of_to": True})
+    with pytest.raises(
+        PluginError, match=r"generator dcgan: `needs` has the unknown key 'power_of_to'. Did you mean 'power"
+    ):
+        check_contract("generator", component)
+
+
+def test_a_value_of_the_wrong_type_is_refused_with_the_types_that_are_right():
+    component = Component("dcgan", "nowhere:at_all", "", needs={"min_resolution": "8"})
+    with pytest.raises(
+        PluginError, match=r"`needs` has min_resolution='8', expected int, or a parameter's name in braces"
+    ):
+        check_contract("generator", component)
+
+
+def test_a_data_set_must_say_what_its_data_are():
+    with pytest.raises(PluginError, match="dataset mnist: `gives` lacks 'data'"):
+        check_contract("dataset", Component("mnist", "nowhere:at_all", "", gives={"shape": (2,)}))
+
+
+def test_a_contract_may_name_a_parameter_wherever_a_value_stands():
+    check_contract("generator", Component("dcgan", "nowhere:at_all", "", needs={"min_resolution": "{smallest}"}))
+    assert part("dcgan", {"min_resolution": "{smallest}"}, {}, smallest=16).need("min_resolution") == 16
+
+
+def test_a_parameter_that_a_contract_names_must_hold_what_the_contract_needs():
+    check_part("generator", part("dcgan", {"min_resolution": "{smallest}"}, {}, smallest=16))
+    with pytest.raises(
+        PluginError, match=r"generator dcgan\(smallest=low\): `needs` has min_resolution='low', expected int"
+    ):
+        check_part("generator", part("dcgan", {"min_resolution": "{smallest}"}, {}, smallest="low"))
+    with pytest.raises(PluginError, match=r"`gives` states the shape \(1, 0, 0\)"):
+        check_part("dataset", pictures(resolution=0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_of_a_contract_has_a_type(kind):
+    for side in ("needs", "gives"):
+        for key in KEYS[kind][side]:
+            with pytest.raises(PluginError, match="expected"):
+                check_contract(kind, Component("any", "nowhere:at_all", "", **{side: {key: object()}}))
+
+
+def test_an_extractor_for_colour_refuses_grey_images():
+    colour = part("inception", {"channels": (3,)})
+    assert extractor_mismatch(colour, pictures(channels=3)) is None
+    assert extractor_mismatch(colour, pictures(channels=1)) == (
+        "extractor inception needs images with 3 channels, mnist(resolution=32) has 1"
+    )
+    assert extractor_mismatch(part("any"), pictures()) is None
+
+
+DIGITS = pictures("digits", classes=10)
+CLASSIFIER = part("classifier", {}, {"classes": 10})
+FEATURES = part("inception", {}, {"classes": 0})
+
+
+def test_a_metric_of_points_does_not_apply_to_images():
+    modes = part("modes", {"data": "points", "modes": True})
+    assert metric_mismatch(modes, RING, None) is None
+    assert metric_mismatch(modes, DIGITS, None) == "metric modes needs points, digits(resolution=32) has images"
+
+
+def test_a_metric_of_modes_needs_them_to_be_known():
+    cloud = part("cloud", {}, {"data": "points", "shape": (2,)})
+    assert (
+        metric_mismatch(part("modes", {"modes": True}), cloud, None) == "metric modes needs known modes, cloud has none"
+    )
+
+
+def test_a_metric_of_features_needs_an_extractor():
+    frechet = part("frechet", {"features": True})
+    assert needs_extractor(frechet)
+    assert metric_mismatch(frechet, DIGITS, FEATURES) is None
+    assert metric_mismatch(frechet, RING, None) == "metric frechet needs a feature extractor, ring8 has none"
+
+
+def test_a_metric_of_classes_needs_an_extractor_that_knows_those_of_the_data_set():
+    classes = part("classes", {"classes": True})
+    assert metric_mismatch(classes, DIGITS, CLASSIFIER) is None
+    expected = "metric classes needs an extractor that knows the classes of digits(resolution=32), inception does not"
+    assert metric_mismatch(classes, DIGITS, FEATURES) == expected
+    assert metric_mismatch(classes, pictures("letters", classes=26), CLASSIFIER) is not None
+    assert metric_mismatch(classes, pictures("faces", classes=0), FEATURES) is not None
+
+
+def test_a_metric_of_logits_takes_any_classifier():
+    score = part("inception-score", {"logits": True})
+    assert metric_mismatch(score, pictures("faces"), CLASSIFIER) is None
+    assert metric_mismatch(score, DIGITS, FEATURES) == (
+        "metric inception-score needs class logits, extractor inception has none"
+    )
+
+
+def test_a_metric_that_needs_nothing_needs_no_extractor():
+    assert not needs_extractor(part("sharpness"))
+    assert metric_mismatch(part("sharpness"), DIGITS, None) is None

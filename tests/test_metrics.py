@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ganbench import metrics
+from ganbench.errors import DataError, PluginError
+from ganbench.metrics import Evaluator, extract, spread
+from ganbench.protocols import Data, Evidence, Extractor
+from ganbench.terms import Score
+
+LAYERS = ["logits", "pooled"]
+
+
+class Colours(torch.nn.Module):
+    """Mean colour as features, and twice that as logits, through a batch norm that would give a training mode away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(3)
+        self.frozen = torch.nn.BatchNorm1d(3).eval()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def get_requested_features_list(self):
+        return LAYERS
+
+    def forward(self, images):
+        assert images.dtype == torch.uint8
+        self.shapes.append(tuple(images.shape))
+        pooled = self.frozen(self.norm(images.double().mean(dim=(2, 3)).float()))
+        return 2 * pooled, pooled
+
+
+class Keep:
+    """A metric that keeps what it was shown and gives the scores that it was told to."""
+
+    def __init__(self, *scores: object) -> None:
+        self.result: object = scores
+        self.seen: list[Evidence] = []
+
+    def __call__(self, evidence):
+        self.seen.append(evidence)
+        return self.result
+
+
+def images(count: int, channels: int = 3, seed: int = 0) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, channels, 4, 4), generator=rng, dtype=torch.uint8)
+
+
+def image_data(channels: int = 3, heldout: int = 100) -> Data:
+    return Data(train=images(120, channels, seed=1), heldout=images(heldout, channels, seed=2))
+
+
+def point_data() -> Data:
+    rng = torch.Generator().manual_seed(3)
+    return Data(train=torch.randn(50, 2, generator=rng), heldout=torch.randn(40, 2, generator=rng))
+
+
+def colours(**changes) -> Extractor:
+    extractor = Extractor(Colours(), tag="toy", weights_sha256="ab", layer="pooled", dimension=3, logits_layer="logits")
+    return replace(extractor, **changes)
+
+
+def score(name: str, value: float | None = 1.0, metric: str = "keep") -> Score:
+    return Score(name, value, "lower", metric=metric)
+
+
+@pytest.mark.parametrize(("samples", "expected"), [(30, 30), (100, 40), (45, 40)])
+def test_count_is_at_most_what_either_split_holds(samples, expected):
+    assert Evaluator(point_data(), [], None, samples).count == expected
+    swapped = Data(train=point_data().heldout, heldout=point_data().train)
+    assert Evaluator(swapped, [], None, samples).count == expected
+
+
+def test_the_reals_are_the_same_heldout_samples_every_time_spread_evenly():
+    data = point_data()
+    real = Evaluator(data, [], None, 10).real
+    assert torch.equal(real, data.heldout[::4])
+    assert torch.equal(Evaluator(data, [], None, 40).real, data.heldout)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 9])
+def test_spread_takes_different_samples_from_the_whole_range(count):
+    taken = spread(torch.arange(9), count).tolist()
+    assert len(set(taken)) == count
+    assert max(taken) >= 9 - 9 / count - 1
+
+
+def test_metrics_see_points_as_they_are_and_no_features():
+    keep = Keep(score("a"))
+    fake = torch.ones(40, 2)
+    assert Evaluator(point_data(), [keep], None, 40).scores(fake) == (score("a"),)
+    (evidence,) = keep.seen
+    assert torch.equal(evidence.fake, fake)
+    assert torch.equal(evidence.real, point_data().heldout)
+    assert evidence.extractor is evidence.fake_features is evidence.real_features is evidence.fake_logits is None
+
+
+def test_features_and_logits_are_those_of_their_layers_with_reals_and_fakes_in_their_places():
+    keep = Keep()
+    extractor = colours()
+    data = image_data()
+    fake = images(100, seed=4)
+    Evaluator(data, [keep], extractor, 100).scores(fake)
+    (evidence,) = keep.seen
+    scale = (1 + extractor.module.norm.eps) ** -1  # two batch norms at their initial statistics
+    torch.testing.assert_close(evidence.fake_features, fake.float().mean(dim=(2, 3)) * scale)
+    torch.testing.assert_close(evidence.real_features, data.heldout.float().mean(dim=(2, 3)) * scale)
+    torch.testing.assert_close(evidence.fake_logits, 2 * evidence.fake_features)
+    torch.testing.assert_close(evidence.real_logits, 2 * evidence.real_features)
+    assert not torch.allclose(evidence.real_features, evidence.fake_features)
+
+
+def test_real_features_are_extracted_once_and_fakes_once_for_all_metrics():
+    extractor = colours()
+    evaluator = Evaluator(image_data(), [Keep(), Keep()], extractor, 50)
+    assert sum(shape[0] for shape in extractor.module.shapes) == 50
+    evaluator.scores(images(50))
+    evaluator.scores(images(50, seed=5))
+    assert sum(shape[0] for shape in extractor.module.shapes) == 150
+
+
+def test_grey_images_are_repeated_to_three_channels():
+    extractor = colours()
+    grey = images(10, channels=1)
+    features, _ = extract(extractor, grey)
+    coloured, _ = extract(extractor, grey.repeat(1, 3, 1, 1))
+    assert {shape[1:] for shape in extractor.module.shapes} == {(3, 4, 4)}
+    assert torch.equal(features, coloured)
+
+
+def test_features_do_not_depend_on_the_batch_size(monkeypatch):
+    extractor = colours()
+    features, logits = extract(extractor, images(100))
+    monkeypatch.setattr(metrics, "BATCH_SIZE", 7)
+    in_sevens, logits_in_sevens = extract(extractor, images(100))
+    assert extractor.module.shapes[-1] == (2, 3, 4, 4)
+    torch.testing.assert_close(in_sevens, features)
+    torch.testing.assert_close(logits_in_sevens, logits)
+
+
+def test_an_extractor_without_logits_gives_none():
+    features, logits = extract(colours(logits_layer=""), images(5))
+    assert features.shape == (5, 3)
+    assert logits is None
+
+
+def test_extraction_leaves_modes_buffers_gradients_and_random_state_alone():
+    extractor = colours()
+    extractor.module.train()
+    extractor.module.frozen.eval()
+    extractor.module.norm.weight.grad = torch.full((3,), 7.0)
+    before = {name: value.clone() for name, value in extractor.module.state_dict().items()}
+    state = torch.get_rng_state()
+    features, _ = extract(extractor, images(20))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert extractor.module.training
+    assert extractor.module.norm.training
+    assert not extractor.module.frozen.training
+    for name, value in extractor.module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert extractor.module.norm.weight.grad.tolist() == [7.0, 7.0, 7.0]
+    assert not features.requires_grad
+    assert torch.is_grad_enabled()
+
+
+def test_modes_are_restored_when_the_extractor_fails():
+    extractor = colours()
+    extractor.module.train()
+    with pytest.raises(PluginError, match=r"no layer 'poled'\. Did you mean 'pooled'"):
+        extract(replace(extractor, layer="poled"), images(5))
+    assert extractor.module.norm.training
+
+
+@pytest.mark.parametrize(
+    ("fake", "came"),
+    [
+        (images(99), r"uint8 of shape \(99, 3, 4, 4\)"),
+        (images(100, channels=1), r"uint8 of shape \(100, 1, 4, 4\)"),
+        (images(100).float(), r"float32 of shape \(100, 3, 4, 4\)"),
+    ],
+)
+def test_samples_of_another_form_are_refused(fake, came):
+    evaluator = Evaluator(image_data(), [], None, 100)
+    with pytest.raises(DataError, match=came + r", expected torch.uint8 of shape \(100, 3, 4, 4\)"):
+        evaluator.scores(fake)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_points_that_are_not_finite_are_refused_with_their_number(value):
+    fake = torch.zeros(40, 2)
+    fake[3] = fake[7, 1] = value
+    with pytest.raises(DataError, match="2 of 40 are not finite"):
+        Evaluator(point_data(), [], None, 40).scores(fake)
+
+
+def test_an_extractor_cannot_look_at_points():
+    with pytest.raises(
+        DataError, match=r"extractor 'toy' looks at uint8 images .* got torch.float32 of shape \(40, 2\)"
+    ):
+        Evaluator(point_data(), [], colours(), 40)
+
+
+def test_features_of_another_dimension_than_declared_are_the_extractors_fault():
+    with pytest.raises(PluginError, match=r"extractor 'toy', layer 'pooled': got .*\(100, 3\), expected \(100, 64\)"):
+        Evaluator(image_data(), [], colours(dimension=64), 100)
+
+
+def test_features_that_are_not_finite_are_the_extractors_fault():
+    extractor = colours()
+    extractor.module.norm.weight.data[1] = float("nan")
+    with pytest.raises(PluginError, match="extractor 'toy', layer 'pooled': some features are not finite"):
+        extract(extractor, images(5))
+
+
+def test_two_metrics_that_give_the_same_name_are_named():
+    evaluator = Evaluator(point_data(), [Keep(score("a", metric="one")), Keep(score("a", metric="two"))], None, 40)
+    with pytest.raises(PluginError, match="metric 'two' gives a score named 'a', as 'one' does"):
+        evaluator.scores(torch.zeros(40, 2))
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ((score("a", float("nan")),), "Keep gave nan for 'a'"),
+        ((score("a", float("inf")),), "Keep gave inf for 'a'"),
+        (0.5, "Keep gave 0.5, expected a tuple of Score"),
+        ((0.5,), r"Keep gave \(0.5,\), expected a tuple of Score"),
+    ],
+)
+def test_what_cannot_be_stored_is_the_metrics_fault(result, message):
+    keep = Keep()
+    keep.result = result
+    with pytest.raises(PluginError, match=message):
+        Evaluator(point_data(), [keep], None, 40).scores(torch.zeros(40, 2))
+
+
+def test_scores_come_in_the_order_of_the_metrics_and_none_is_allowed():
+    scores = (score("b"), score("a", None), score("c"))
+    evaluator = Evaluator(point_data(), [Keep(*scores[:2]), Keep(scores[2])], None, 40)
+    assert evaluator.scores(torch.zeros(40, 2)) == scores

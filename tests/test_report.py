@@ -1,0 +1,280 @@
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import fabricate
+import pytest
+
+from ganbench import charts
+from ganbench.page import MAX_PICTURE_BYTES
+from ganbench.report import render_html, render_markdown, render_text, write_reports
+from ganbench.statistics import board
+from ganbench.store import Store
+from ganbench.tables import load_curves, load_results
+from ganbench.terms import Choice, Training, Variant
+
+HOSTILE = {
+    "script": "<script>document.title='broken'</script>",
+    "long": "n" * 300,
+    "right-to-left": "مولد\u202eevil",
+    "quote": "\"' onmouseover=alert(1) x='",
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = tmp_path_factory.mktemp("results") / "quick"
+    fabricate.write_suite(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    return page_of(results)
+
+
+@pytest.fixture
+def plain_script(monkeypatch):
+    """The page without the library that draws: quick, and quiet to search in."""
+    monkeypatch.setattr("ganbench.page.javascript", lambda: "/* library */")
+
+
+def page_of(path):
+    table = load_results(path)
+    return render_html(table, load_curves(path), board(table), path.name, {"fcd": "Distance of features."})
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements with their attributes, and the text outside scripts and styles."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.words, self.scripts, self._inside = [], [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        (self.scripts if self._inside == "script" else self.words).append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_text_shows_ranks_means_intervals_and_references(results):
+    text = render_text(board(load_results(results)), width=120)
+    assert re.search(r"^ 1–3 +dcgan / relativistic +\d\.\d\d +\d\.\d\d – \d\.\d\d +3/3", text, re.MULTILINE)
+    assert re.search(r"^ +real data +0\.610", text, re.MULTILINE)
+    assert re.search(r"^ +7 +dcgan / minimax .* 1/3 ", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_narrow_terminal_gets_fewer_columns(results):
+    text = render_text(board(load_results(results)), width=80)
+    assert "coverage_digits" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_markdown_has_a_table_for_each_ranking(results):
+    text = render_markdown(board(load_results(results)))
+    assert re.findall("^### (.*)", text, re.MULTILINE) == ["digits", "ring8(sigma=0.02)"]
+    assert "| 1–3 | dcgan / relativistic |" in text
+
+
+def sentence(path):
+    return render_text(board(load_results(path)), width=400).splitlines()[1]
+
+
+def add(store, loss, values, training=None):
+    for seed, value in enumerate(values):
+        outcome = (
+            fabricate.Outcome(fabricate.image_scores(value)) if value else fabricate.Outcome((), "oom", "no memory")
+        )
+        job = fabricate.trial(fabricate.variant(loss), seed, training=training or Training())
+        fabricate.commit(store, job, outcome)
+
+
+def test_the_sentence_names_the_leader_and_what_it_cannot_be_told_from(tmp_path):
+    store = Store(tmp_path)
+    add(store, "a", [3.0, 3.1, 3.2])
+    add(store, "b", [3.1, 3.2, 3.3])
+    add(store, "c", [9.0, 9.1, 9.2])
+    assert sentence(tmp_path) == (
+        "After 100 kimg, a has the best fcd_digits: 3.10 [2.86, 3.36] (lower is better). "
+        "These seeds do not separate it from b."
+    )
+
+
+def test_the_sentence_says_when_the_leader_stands_alone(tmp_path):
+    add(Store(tmp_path), "a", [3.0, 3.1, 3.2])
+    add(Store(tmp_path), "b", [9.0, 9.1, 9.2])
+    assert sentence(tmp_path).endswith("No other variant's interval reaches it.")
+
+
+def test_the_sentence_claims_nothing_for_single_seeds_or_failures(tmp_path):
+    add(Store(tmp_path / "single"), "a", [3.0])
+    add(Store(tmp_path / "single"), "b", [9.0])
+    add(Store(tmp_path / "failed"), "a", [3.0, None])
+    assert "one seed cannot tell them apart" in sentence(tmp_path / "single")
+    assert sentence(tmp_path / "failed").endswith("so none leads.")
+
+
+def test_two_recipes_of_a_variant_have_different_names(tmp_path):
+    add(Store(tmp_path), "a", [3.0, 3.1])
+    add(Store(tmp_path), "a", [9.0, 9.1], Training(batch_size=8))
+    names = board(load_results(tmp_path))["recipe"].tolist()
+    assert all(f"a [{recipe}]" in render_text(board(load_results(tmp_path))) for recipe in names)
+
+
+def test_the_page_fetches_nothing(page):
+    seen = Page(page)
+    links = [value for _, attributes in seen.elements for name, value in attributes.items() if name in ("src", "href")]
+    assert all(link.startswith(("#", "data:image/png;base64,")) for link in links)
+    assert not seen.of("link")
+    assert not re.search(r"url\(|@import", page[: page.index("</style>")])
+
+
+def test_the_page_allows_only_its_own_scripts(page):
+    policy = next(meta["content"] for meta in Page(page).of("meta") if meta.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.count("'sha256-") == 2
+    assert "unsafe-eval" not in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2]
+
+
+def test_the_page_shows_rankings_floors_failures_and_how_it_was_measured(page):
+    text = Page(page).text
+    for words in (
+        "real data", "noise", "Not every seed finished", "discriminator loss is not finite", "out of memory",
+        "898 generated against 898 real", "Test CPU", "Distance of features.", "dcgan / minimax", "1/3",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_the_page_marks_the_leading_group(page):
+    leading = re.findall(r'<tr class="leads">.*?</tr>', page, re.DOTALL)
+    assert len(leading) == 3 + 4
+    assert "relativistic" in leading[0]
+
+
+def test_the_page_has_samples_of_every_variant_and_reference(page):
+    pictures = Page(page).of("img")
+    assert len(pictures) == 9  # digits only: seven variants, real data, noise
+    assert pictures[0]["alt"] == "Samples: real data"
+    assert {picture["width"] for picture in pictures} == {"192"}  # three times 64 pixels
+
+
+def test_a_page_has_a_plot_of_cost_and_of_each_curve(page):
+    specifications = [json.loads(script) for script in Page(page).scripts if script.lstrip().startswith('{"$schema"')]
+    assert len(specifications) == 4 + 4
+    assert page.count("fcd_digits while training") >= 1
+    assert len(page) < 5_000_000
+
+
+def test_a_failed_seed_is_drawn_to_its_end(results):
+    table = load_results(results)
+    ranking = board(table).query("dataset == 'digits'").reset_index(drop=True)
+    runs = table[(table["dataset"] == "digits") & (table["kind"] == "trial")]
+    curve = charts.plots(ranking, runs, load_curves(results))[1]
+    points = next(iter(curve.specification["datasets"].values()))
+    ends = [point for point in points if point["last"]]
+    assert {(round(point["x"], 1), point["label"]) for point in ends} == {(26.4, "dcgan / minimax")}
+    assert "cross" in curve.about
+
+
+def test_a_curve_is_the_mean_of_its_seeds_between_the_lowest_and_the_highest(tmp_path):
+    for seed, value in enumerate((1.0, 4.0)):
+        attempt = fabricate.commit(
+            Store(tmp_path), fabricate.trial(seed=seed), fabricate.Outcome(fabricate.image_scores(value))
+        )
+        fabricate.write_curve(attempt, {}, points=1)
+        curve = (
+            load_curves(tmp_path).query(f"seed == {seed}").drop(columns=["suite", "key", "dataset", "variant", "seed"])
+        )
+        curve.assign(fcd_digits=value).to_parquet(attempt.path / "curve.parquet")
+    table = load_results(tmp_path)
+    plot = charts.plots(board(table), table, load_curves(tmp_path))[1]
+    (point,) = next(iter(plot.specification["datasets"].values()))
+    assert (point["low"], point["y"], point["high"]) == pytest.approx((1.0, 2.0, 4.0))  # geometric
+
+
+@pytest.mark.usefixtures("plain_script")
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_names_are_only_ever_text(tmp_path, name):
+    store = Store(tmp_path / "suite")
+    network = Choice(name)
+    for loss in ("hinge", name):
+        attempt = fabricate.commit(
+            store,
+            fabricate.trial(Variant(network, network, Choice(loss)), dataset=Choice(name)),
+            fabricate.Outcome(fabricate.image_scores(3.0)),
+        )
+        fabricate.write_curve(attempt, {"fcd_digits": 3.0})
+    failure = fabricate.Outcome((), "error", name)
+    fabricate.commit(store, fabricate.trial(Variant(network, network, Choice("x")), dataset=Choice(name)), failure)
+    seen = Page(page_of(store.path))
+    assert len(seen.of("script")) == 2 + len(seen.of("figure"))
+    assert not any(key.startswith("on") for _, attributes in seen.elements for key in attributes)
+    assert name in seen.text
+
+
+@pytest.mark.usefixtures("plain_script")
+def test_a_page_of_failures_only_says_so(tmp_path):
+    add(Store(tmp_path), "hinge", [None, None])
+    text = Page(page_of(tmp_path)).text
+    assert "none leads" in text
+    assert text.count("no memory") == 2
+
+
+def test_a_page_without_trials_says_so_and_has_no_script(tmp_path):
+    (tmp_path / "runs").mkdir()
+    seen = Page(page_of(tmp_path))
+    assert "No trials are recorded here yet." in seen.text
+    assert not seen.of("script")
+    assert "No trials" in render_text(board(load_results(tmp_path)))
+    assert "No trials" in render_markdown(board(load_results(tmp_path)))
+
+
+@pytest.mark.usefixtures("plain_script")
+@pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", b"\x89PNG\r\n\x1a\n" + b"0" * MAX_PICTURE_BYTES])
+def test_a_file_that_is_no_picture_of_ours_is_not_shown(tmp_path, content):
+    attempt = fabricate.commit(Store(tmp_path), fabricate.trial(), fabricate.Outcome(fabricate.image_scores(3.0)))
+    (attempt.path / "samples-00000001.png").write_bytes(content)
+    assert not Page(page_of(tmp_path)).of("img")
+
+
+@pytest.mark.usefixtures("plain_script")
+def test_reports_are_written_beside_the_runs(results):
+    page, ranked = write_reports(results)
+    assert page == results / "leaderboard.html"
+    assert "quick · ganbench" in page.read_text(encoding="utf-8")
+    assert (results / "leaderboard.md").read_text(encoding="utf-8") == render_markdown(ranked)
+    assert (results / "table.csv").read_text(encoding="utf-8").count("\n") == 1 + len(load_results(results))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return found or pytest.skip("no Chromium to open the page in")
+
+
+def test_a_browser_draws_every_plot_under_the_pages_own_policy(chromium, page, tmp_path):
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    command = [
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri(),
+    ]  # fmt: skip
+    drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert drawn.count('class="marks"') == 8
+    assert "cannot be drawn" not in drawn.rpartition("<script>")[0].replace("This plot cannot be drawn: ${", "")

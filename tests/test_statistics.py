@@ -1,0 +1,237 @@
+import math
+from dataclasses import replace
+
+import fabricate
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from ganbench.errors import ResultsError
+from ganbench.statistics import BOARD_COLUMNS, board, summarise
+from ganbench.store import Store
+from ganbench.tables import load_results
+from ganbench.terms import Budget, Reference, Score, Training
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "suite")
+
+
+def add(store, loss, scores, **changes):
+    """A trial of `loss` for each distance in `scores`; None is a seed that failed."""
+    for seed, value in enumerate(scores):
+        outcome = (
+            fabricate.Outcome(fabricate.image_scores(value)) if value else fabricate.Outcome((), "diverged", "nan")
+        )
+        fabricate.commit(store, fabricate.trial(fabricate.variant(loss), seed, **changes), outcome)
+
+
+def ranks(store, score=None):
+    ranked = board(load_results(store.path), score)
+    return {row["loss"]: row["rank"] for _, row in ranked[ranked["kind"] == "trial"].iterrows()}
+
+
+def test_the_geometric_mean_of_one_four_and_sixteen_is_four():
+    assert summarise([1.0, 4.0, 16.0], "geometric").mean == pytest.approx(4.0)
+
+
+def test_the_arithmetic_interval_is_that_of_students_distribution():
+    values = [3.1, 2.7, 3.9, 3.3]
+    summary = summarise(values, "arithmetic")
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    assert (summary.mean, summary.low, summary.high, summary.n) == pytest.approx((3.25, low, high, 4))
+
+
+def test_the_geometric_interval_is_that_of_the_logarithms():
+    values = [3.1, 2.7, 3.9, 3.3]
+    logs = np.log(values)
+    low, high = stats.t.interval(0.95, 3, loc=logs.mean(), scale=stats.sem(logs))
+    summary = summarise(values, "geometric")
+    assert (summary.low, summary.high) == pytest.approx((math.exp(low), math.exp(high)))
+
+
+def test_equal_seeds_have_an_interval_of_no_width():
+    summary = summarise([7.0, 7.0, 7.0], "arithmetic")
+    assert (summary.mean, summary.low, summary.high) == (7.0, 7.0, 7.0)
+
+
+def test_one_seed_has_no_interval_and_none_has_no_mean():
+    one, none = summarise([2.5], "geometric"), summarise([], "geometric")
+    assert one.mean == pytest.approx(2.5)
+    assert math.isnan(one.low)
+    assert math.isnan(one.high)
+    assert math.isnan(none.mean)
+    assert (one.n, none.n) == (1, 0)
+
+
+def test_a_geometric_mean_of_zero_is_refused():
+    with pytest.raises(ValueError, match="above 0"):
+        summarise([0.0, 1.0], "geometric")
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_the_interval_covers_the_truth_in_95_of_100_experiments(n):
+    rng = np.random.default_rng(n)
+    samples = np.exp(rng.normal(1.0, 0.3, (4000, n)))
+    summaries = [summarise(sample, "geometric") for sample in samples]
+    covered = np.mean([summary.low <= math.e <= summary.high for summary in summaries])
+    assert 0.94 < covered < 0.96
+
+
+@given(st.lists(st.floats(0.01, 1e6), min_size=2, max_size=8), st.floats(0.01, 100))
+def test_a_change_of_unit_scales_the_geometric_mean_and_its_interval(values, unit):
+    one, other = summarise(values, "geometric"), summarise([unit * value for value in values], "geometric")
+    np.testing.assert_allclose(
+        [other.mean, other.low, other.high], [unit * one.mean, unit * one.low, unit * one.high], rtol=1e-6
+    )
+
+
+def test_variants_that_do_not_overlap_have_ranks_of_their_own(store):
+    add(store, "third", [30.0, 30.1, 30.2])
+    add(store, "first", [3.0, 3.01, 3.02])
+    add(store, "second", [9.0, 9.1, 9.2])
+    assert ranks(store) == {"first": "1", "second": "2", "third": "3"}
+    assert list(ranks(store)) == ["first", "second", "third"]
+
+
+def test_a_rank_is_a_range_where_intervals_overlap(store):
+    add(store, "a", [3.0, 3.1, 3.2])  # [2.9, 3.4]
+    add(store, "b", [3.2, 3.4, 3.6])  # [2.9, 4.0]: overlaps both
+    add(store, "c", [3.7, 3.8, 3.9])  # [3.6, 4.1]: wholly worse than a
+    add(store, "d", [50.0, 51.0, 52.0])
+    assert ranks(store) == {"a": "1–2", "b": "1–3", "c": "2–3", "d": "4"}
+
+
+def test_higher_is_better_where_the_score_says_so(store):
+    add(store, "near", [3.0, 3.1, 3.2])
+    add(store, "far", [30.0, 31.0, 32.0])
+    for loss, shares in (("covers", (0.90, 0.91, 0.92)), ("collapses", (0.10, 0.11, 0.12))):
+        for seed, share in enumerate(shares):
+            job = fabricate.trial(fabricate.variant(loss), seed)
+            fabricate.commit(store, job, fabricate.Outcome(fabricate.image_scores(5.0, share)))
+    found = ranks(store, "coverage_digits")
+    assert found["covers"] == "1"
+    assert found["collapses"] == "4"
+
+
+def test_seeds_that_cannot_be_told_apart_all_share_every_rank(store):
+    add(store, "a", [3.0])
+    add(store, "b", [9.0])
+    assert ranks(store) == {"a": "1–2", "b": "1–2"}
+
+
+def test_a_variant_with_a_failed_seed_ranks_after_every_complete_one(store):
+    add(store, "worse", [90.0, 91.0, 92.0])
+    add(store, "fragile", [1.0, None, 1.2])
+    add(store, "broken", [None, None, None])
+    add(store, "rarely", [None, 0.5, None])
+    assert ranks(store) == {"worse": "1", "fragile": "2", "rarely": "3", "broken": "4"}
+    rows = board(load_results(store.path)).set_index("loss")
+    assert (rows.loc["fragile", "ok"], rows.loc["fragile", "attempted"]) == (2, 3)
+    assert rows.loc["fragile", "mean"] == pytest.approx(math.sqrt(1.2))
+    assert rows.loc["fragile", "values"] == (1.0, 1.2)
+    assert math.isnan(rows.loc["broken", "mean"])
+
+
+def test_a_score_that_is_undefined_counts_as_a_failure(store):
+    add(store, "hinge", [3.0, 4.0])
+    undefined = tuple(replace(score, value=None) for score in fabricate.image_scores(3.0))
+    fabricate.commit(store, fabricate.trial(fabricate.variant("hinge"), 2), fabricate.Outcome(undefined))
+    row = board(load_results(store.path)).iloc[0]
+    assert (row["ok"], row["attempted"]) == (2, 3)
+
+
+def test_protocols_are_never_ranked_together(store):
+    add(store, "a", [3.0, 3.1])
+    add(store, "b", [9.0, 9.1], budget=Budget(kimg=500.0))
+    ranked = board(load_results(store.path))
+    assert ranked["protocol"].nunique() == 2
+    assert ranked["rank"].tolist() == ["1", "1"]
+
+
+def test_one_variant_with_two_recipes_is_two_rows(store):
+    add(store, "a", [3.0, 3.1])
+    add(store, "a", [9.0, 9.1], training=Training(batch_size=8))
+    ranked = board(load_results(store.path))
+    assert ranked["training"].tolist() == ["", "batch_size=8"]
+    assert ranked["mean"].tolist() == pytest.approx([math.sqrt(9.3), math.sqrt(81.9)])
+
+
+def test_references_stand_at_the_ends_unranked_and_beside_every_row(store):
+    add(store, "a", [3.0, 3.1])
+    for name, value in (("noise", 180.0), ("real_floor", 0.6)):
+        job = Reference(fabricate.DIGITS, name, fabricate.evaluation())
+        fabricate.commit(store, job, fabricate.Outcome(fabricate.image_scores(value)))
+    ranked = board(load_results(store.path))
+    assert ranked["variant"].tolist() == ["real_floor", "dcgan / dcgan / a", "noise"]
+    assert ranked["rank"].tolist() == ["", "1", ""]
+    assert ranked["real_floor"].tolist() == [0.6] * 3
+    assert ranked["noise"].tolist() == [180.0] * 3
+
+
+def test_a_reference_of_another_sample_count_does_not_stand_beside(store):
+    add(store, "a", [3.0, 3.1])
+    job = Reference(fabricate.DIGITS, "real_floor", fabricate.evaluation(samples=500))
+    fabricate.commit(store, job, fabricate.Outcome(fabricate.image_scores(0.6, n=500)))
+    assert board(load_results(store.path))["real_floor"].isna().all()
+
+
+def test_the_same_trial_in_two_suites_counts_once(tmp_path):
+    add(Store(tmp_path / "first"), "a", [3.0, 3.1])
+    add(Store(tmp_path / "second"), "a", [3.0, 3.1])
+    assert board(load_results(tmp_path))["attempted"].tolist() == [2]
+
+
+def test_each_dataset_is_ranked_by_its_own_first_score(store):
+    add(store, "a", [3.0, 3.1])
+    outcome = fabricate.Outcome(fabricate.point_scores(8.0))
+    job = fabricate.trial(fabricate.variant("a"), 0, fabricate.RING, evaluation=fabricate.evaluation(fabricate.RING))
+    fabricate.commit(store, job, outcome)
+    ranked = board(load_results(store.path)).set_index("dataset")
+    assert ranked["score"].to_dict() == {"digits": "fcd_digits", "ring8(sigma=0.02)": "modes_20pct"}
+    assert board(load_results(store.path), "modes_20pct")["dataset"].tolist() == ["ring8(sigma=0.02)"]
+
+
+def test_a_suite_that_measured_other_scores_is_left_out_not_failed(tmp_path):
+    add(Store(tmp_path / "first"), "a", [3.0, 3.1])
+    other = (Score("kid_digits", 0.1, "lower", n_fake=898, n_real=898, **fabricate.FEATURES),)
+    fabricate.commit(Store(tmp_path / "second"), fabricate.trial(fabricate.variant("b")), fabricate.Outcome(other))
+    assert board(load_results(tmp_path), "fcd_digits")["loss"].tolist() == ["a"]
+
+
+def test_a_distance_that_reaches_zero_is_averaged_arithmetically(store):
+    for seed, value in enumerate((-0.1, 0.3)):
+        fabricate.commit(store, fabricate.trial(seed=seed), fabricate.Outcome(fabricate.image_scores(value)))
+    row = board(load_results(store.path)).iloc[0]
+    assert row["mean_rule"] == "arithmetic"
+    assert row["mean"] == pytest.approx(0.1)
+
+
+def test_the_other_scores_and_the_speed_are_medians(store):
+    for seed, (share, speed) in enumerate(((0.1, 100.0), (0.7, 300.0), (0.9, 200.0))):
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0, share), costs={"images_per_second": speed})
+        fabricate.commit(store, fabricate.trial(seed=seed), outcome)
+    row = board(load_results(store.path)).iloc[0]
+    assert (row["median_coverage_digits"], row["images_per_second"]) == (0.7, 200.0)
+
+
+def test_only_failures_still_make_a_board(store):
+    add(store, "a", [None, None])
+    row = board(load_results(store.path)).iloc[0]
+    assert (row["rank"], row["score"], row["ok"], row["attempted"]) == ("1", "", 0, 2)
+
+
+def test_an_unknown_score_names_the_nearest(store):
+    add(store, "a", [3.0])
+    with pytest.raises(ResultsError, match="Did you mean 'fcd_digits'"):
+        board(load_results(store.path), "fcd_digit")
+
+
+def test_an_empty_table_gives_an_empty_board_of_the_same_columns(store):
+    (store.path / "runs").mkdir(parents=True)
+    ranked = board(load_results(store.path))
+    assert ranked.empty
+    assert {name: str(ranked[name].dtype) for name in BOARD_COLUMNS} == {n: c.dtype for n, c in BOARD_COLUMNS.items()}

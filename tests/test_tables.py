@@ -1,0 +1,237 @@
+import json
+from dataclasses import replace
+
+import fabricate
+import pandas as pd
+import pytest
+
+from ganbench.errors import ResultsError
+from ganbench.store import RECORD, Store
+from ganbench.tables import COLUMNS, load_curves, load_results, score_rules
+from ganbench.terms import Budget, Choice, Reference, Score, Spent, Training, Variant
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "suite")
+
+
+def commit(store, seed=0, scores=None, status="ok", environment=None, **changes):
+    outcome = fabricate.Outcome(fabricate.image_scores(3.0) if scores is None else scores, status)
+    return fabricate.commit(store, fabricate.trial(seed=seed, **changes), outcome, environment)
+
+
+def test_a_trial_is_a_row_with_its_parts_scores_costs_and_provenance(store):
+    attempt = commit(store, seed=4)
+    row = load_results(store.path).iloc[0]
+    assert (row["suite"], row["kind"], row["status"], row["seed"]) == ("suite", "trial", "ok", 4)
+    assert (row["generator"], row["discriminator"], row["loss"]) == ("dcgan", "dcgan", "hinge")
+    assert (row["fcd_digits"], row["coverage_digits"]) == (3.0, 0.8)
+    assert (row["kimg"], row["steps"], row["images_per_second"]) == (100.0, 1562, 5000.0)
+    assert (row["device"], row["torch"], row["extractor"], row["n_fake"]) == ("Test CPU", "2.11.0", "digits", 898)
+    assert row["path"] == str(attempt.path)
+    assert row["finished_at"] == pd.Timestamp("2030-01-01T00:00:25", tz="UTC")
+
+
+def test_the_columns_are_the_documented_ones_with_the_scores_before_the_costs(store):
+    commit(store)
+    table = load_results(store.path)
+    scores = ["fcd_digits", "coverage_digits", "tvd_digits"]
+    assert [name for name in table.columns if name not in scores] == list(COLUMNS)
+    assert list(table.columns).index("wall_seconds") == list(table.columns).index("tvd_digits") + 1
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_the_dtypes_are_the_documented_ones_even_of_an_empty_table(store, filled):
+    if filled:
+        commit(store)
+    else:
+        (store.path / "runs").mkdir(parents=True)
+    table = load_results(store.path)
+    assert {name: str(table[name].dtype) for name in COLUMNS} == {name: c.dtype for name, c in COLUMNS.items()}
+    assert len(table) == int(filled)
+
+
+def test_penalties_are_part_of_the_loss(store):
+    network = Choice("mlp")
+    objective = Variant(network, network, Choice("hinge"), (Choice("r1", (("gamma", 0.1),)),))
+    fabricate.commit(store, fabricate.trial(objective), fabricate.Outcome())
+    assert load_results(store.path)["loss"].tolist() == ["hinge + r1(gamma=0.1)"]
+
+
+def test_only_the_newest_recorded_attempt_of_a_trial_is_a_row(store):
+    commit(store, status="error", scores=())
+    commit(store, scores=fabricate.image_scores(2.0))
+    store.begin(fabricate.trial())  # a third one is under way
+    table = load_results(store.path)
+    assert table[["attempt", "status", "fcd_digits"]].values.tolist() == [[2, "ok", 2.0]]
+
+
+def test_a_failure_is_a_row_without_scores_even_if_it_recorded_some(store):
+    commit(store, status="diverged")
+    table = load_results(store.path)
+    assert table["status"].tolist() == ["diverged"]
+    assert table["fcd_digits"].isna().all()
+
+
+def test_a_reference_is_a_row_that_has_no_parts_and_no_seed(store):
+    fabricate.commit(
+        store,
+        Reference(fabricate.DIGITS, "real_floor", fabricate.evaluation()),
+        fabricate.Outcome(fabricate.image_scores(0.6)),
+    )
+    row = load_results(store.path).iloc[0]
+    assert (row["kind"], row["variant"], row["generator"]) == ("reference", "real_floor", "")
+    assert pd.isna(row["seed"])
+
+
+def protocols(store):
+    table = load_results(store.path)
+    return table["protocol"].nunique(), table["evaluation_protocol"].nunique()
+
+
+def test_another_seed_variant_or_recipe_is_the_same_protocol(store):
+    commit(store)
+    commit(store, seed=1)
+    commit(store, made=fabricate.variant("wgan"))
+    commit(store, training=Training(batch_size=8))
+    assert protocols(store) == (1, 1)
+
+
+def test_another_budget_is_another_protocol_but_shares_its_references(store):
+    commit(store)
+    commit(store, budget=Budget(kimg=50.0))
+    assert protocols(store) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        fabricate.image_scores(3.0, n=500),
+        tuple(replace(score, weights_sha256="cd" * 32) for score in fabricate.image_scores(3.0)),
+        tuple(replace(score, split="test") for score in fabricate.image_scores(3.0)),
+    ],
+    ids=["sample count", "weights", "split"],
+)
+def test_another_way_of_measuring_is_another_protocol_for_references_too(store, scores):
+    commit(store)
+    commit(store, seed=1, scores=scores)
+    assert protocols(store) == (2, 2)
+
+
+def test_a_changed_default_of_the_dataset_is_another_protocol(store):
+    commit(store)
+    commit(store, dataset=Choice("digits", defaults=(("resolution", 8),)))
+    assert protocols(store) == (2, 2)
+
+
+def test_the_device_is_part_of_the_protocol_only_where_device_time_is_the_budget(store):
+    other = {**fabricate.ENVIRONMENT_FACTS, "device": "Another CPU"}
+    commit(store)
+    commit(store, seed=1, environment=other)
+    assert protocols(store) == (1, 1)
+    commit(store, budget=Budget(device_seconds=9.0))
+    commit(store, seed=1, budget=Budget(device_seconds=9.0), environment=other)
+    assert protocols(store) == (3, 1)
+
+
+def test_a_failure_shares_the_protocol_of_the_trials_that_have_scores(store):
+    commit(store)
+    commit(store, seed=1, scores=(), status="oom")
+    assert protocols(store) == (1, 1)
+
+
+def test_the_recipe_tells_apart_trainings_and_changed_defaults(store):
+    commit(store)
+    commit(store, seed=1)
+    commit(store, training=Training(batch_size=8))
+    network = Choice("dcgan", defaults=(("width", 64),))
+    commit(store, made=Variant(network, network, Choice("hinge")))
+    table = load_results(store.path)
+    assert table["recipe"].nunique() == 3
+    assert set(table["training"]) == {"", "batch_size=8"}
+
+
+def test_the_overshoot_is_known_for_the_limits_that_are_set(store):
+    outcome = fabricate.Outcome(spent=Spent(100.5, 1570, 20.0, 0.3))
+    fabricate.commit(store, fabricate.trial(), outcome)
+    row = load_results(store.path).iloc[0]
+    assert row["overshoot_kimg"] == pytest.approx(0.5)
+    assert pd.isna(row["overshoot_steps"])
+
+
+def test_scores_keep_their_direction_and_mean(store):
+    commit(store)
+    rules = score_rules(load_results(store.path))
+    assert rules["fcd_digits"] == {"direction": "lower", "mean": "geometric"}
+    assert rules["coverage_digits"] == {"direction": "higher", "mean": "arithmetic"}
+
+
+def test_the_attributes_survive_parquet(store, tmp_path):
+    commit(store)
+    table = load_results(store.path)
+    table.to_parquet(tmp_path / "table.parquet")
+    assert pd.read_parquet(tmp_path / "table.parquet").attrs == table.attrs
+    assert json.loads(json.dumps(table.attrs)) == table.attrs
+
+
+def test_a_table_from_elsewhere_does_not_pass_for_results():
+    with pytest.raises(ResultsError, match="load_results"):
+        score_rules(pd.DataFrame({"seed": [1]}))
+
+
+def test_a_score_that_is_called_like_another_column_does_not_replace_it(store):
+    commit(store, seed=5, scores=(Score("seed", 0.25, "lower"),))
+    table = load_results(store.path)
+    assert table["seed"].tolist() == [5]
+    assert table["score:seed"].tolist() == [0.25]
+
+
+def test_a_folder_of_suites_is_one_table(tmp_path):
+    commit(Store(tmp_path / "first"))
+    commit(Store(tmp_path / "second"))
+    assert load_results(tmp_path)["suite"].tolist() == ["first", "second"]
+
+
+def test_a_damaged_record_is_named(store):
+    attempt = commit(store)
+    (attempt.path / RECORD).write_text("{")
+    with pytest.raises(ResultsError, match=str(attempt.path)):
+        load_results(store.path)
+
+
+def test_a_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(ResultsError, match="nowhere"):
+        load_results(tmp_path / "nowhere")
+
+
+def test_curves_say_which_trial_they_belong_to(store):
+    for seed in (0, 1):
+        fabricate.write_curve(commit(store, seed=seed), {"fcd_digits": 3.0}, points=4)
+    curves = load_curves(store.path)
+    assert curves.columns[:9].tolist() == [
+        "suite", "key", "dataset", "variant", "seed", "kimg", "steps", "device_seconds", "petaflops",
+    ]  # fmt: skip
+    assert curves.groupby("seed")["kimg"].apply(list).to_dict() == {s: [25.0, 50.0, 75.0, 100.0] for s in (0, 1)}
+    assert set(curves["variant"]) == {"dcgan / dcgan / hinge"}
+
+
+def test_curves_of_different_signals_fill_one_table(store):
+    fabricate.write_curve(commit(store, seed=0), {"fcd_digits": 3.0}, points=2)
+    fabricate.write_curve(commit(store, seed=1), {"modes_20pct": 8.0}, points=2)
+    curves = load_curves(store.path)
+    assert curves["fcd_digits"].notna().sum() == curves["modes_20pct"].notna().sum() == 2
+
+
+def test_results_without_curves_give_an_empty_table_of_curves(store):
+    commit(store)
+    curves = load_curves(store.path)
+    assert curves.empty
+    assert "kimg" in curves
+
+
+def test_a_damaged_curve_is_named(store):
+    attempt = commit(store)
+    (attempt.path / "curve.parquet").write_text("no parquet")
+    with pytest.raises(ResultsError, match=r"curve\.parquet"):
+        load_curves(store.path)
