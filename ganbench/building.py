@@ -10,8 +10,8 @@ from torch import nn
 
 from ganbench.contracts import shape_of
 from ganbench.errors import PluginError
-from ganbench.metrics import Evaluator
-from ganbench.objective import Objective, blame, expect_shape
+from ganbench.metrics import Evaluator, Labelled
+from ganbench.objective import Objective, blame
 from ganbench.plugins import Registry, Source
 from ganbench.protocols import Data, Extractor, Places
 from ganbench.seeding import global_stream, stream
@@ -49,10 +49,18 @@ def load_data(workshop: Workshop, choice: Choice) -> Data:
     shape = shape_of(workshop.registry.find("dataset", choice).component, choice)
     dtype = torch.uint8 if len(shape) == 3 else torch.float32
     for name, samples in (("train", data.train), ("heldout", data.heldout)):
-        expect_shape(f"{label}: {name}", samples, (max(len(samples), 1), *shape))
-        if samples.dtype != dtype:
-            raise PluginError(f"{label}: {name} gave {samples.dtype}, expected {dtype}")
+        if samples.dtype != dtype or tuple(samples.shape[1:]) != shape or not len(samples):
+            came = f"{samples.dtype} of shape {tuple(samples.shape)}"
+            raise PluginError(f"{label}: {name} is {came}, expected {dtype} of shape (N, {', '.join(map(str, shape))})")
     return data
+
+
+def prepare(registry: Registry, places: Places, dataset: Choice, extractor: Choice | None) -> None:
+    """Load a data set and an extractor once, for what it leaves behind: files, if they may be fetched, or the error."""
+    workshop = Workshop(registry, places, torch.device("cpu"))
+    load_data(workshop, dataset)
+    if extractor is not None:
+        workshop.make("extractor", extractor, places)
 
 
 def build_evaluator(workshop: Workshop, data: Data, evaluation: Evaluation) -> Evaluator:
@@ -60,7 +68,9 @@ def build_evaluator(workshop: Workshop, data: Data, evaluation: Evaluation) -> E
     extractor: Extractor | None = None
     if evaluation.extractor is not None:
         extractor = workshop.make("extractor", evaluation.extractor, workshop.places)
-    metrics = [workshop.make("metric", choice) for choice in evaluation.metrics]
+    metrics = [
+        Labelled(workshop.label("metric", choice), workshop.make("metric", choice)) for choice in evaluation.metrics
+    ]
     return Evaluator(data, metrics, extractor, evaluation.samples, workshop.device)
 
 

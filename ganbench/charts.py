@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -61,16 +60,17 @@ def plots(ranking: pd.DataFrame, runs: pd.DataFrame, curves: pd.DataFrame) -> li
     """
     shown = trials_of(named(ranking)).head(SHOWN)
     score, floor = ranking["score"].iloc[0], _known(ranking["real_floor"].iloc[0])
+    rule = ranking["mean_rule"].iloc[0]
     limits = [axis for axis in AXES if runs[f"overshoot_{axis}"].notna().any()]
     cost = "kimg" if "device_seconds" in limits else "device_seconds"
     found = []
     if (measured := shown[shown["mean"].notna()]).size:
-        found.append(Plot("Quality against cost", WHISKERS, cost_chart(measured, cost, score, floor)))
+        found.append(Plot("Quality against cost", WHISKERS, cost_chart(measured, cost, score, rule, floor)))
     for name in (score, *secondary_scores(ranking)[:1], "discriminator/accuracy"):
-        mean = "geometric" if name == score and ranking["mean_rule"].iloc[0] == "geometric" else "arithmetic"
+        mean = rule if name == score else "arithmetic"
         points = _points(shown, runs, curves, limits[0], name, mean)
         if points.size:
-            specification = curve_chart(points, limits[0], name, floor if name == score else None)
+            specification = curve_chart(points, limits[0], name, mean, floor if name == score else None)
             about = f"{BANDS}{CROSSES}" if points["failed"].any() else BANDS
             found.append(Plot(f"{name} while training", about, specification))
     return found
@@ -93,7 +93,7 @@ def _points(
     known = known.rename(columns={axis: "x", name: "y"}).dropna(subset=["x", "y"])
     known["point"] = known.groupby("key").cumcount()
     good, bad = known[known["status"] == "ok"], known[known["status"] != "ok"]
-    together = stats.gmean if mean == "geometric" and (good["y"] > 0).all() else np.mean
+    together: Any = stats.gmean if mean == "geometric" and (good["y"] > 0).all() else "mean"
     spread = {"x": ("x", "mean"), "y": ("y", together), "low": ("y", "min"), "high": ("y", "max")}
     means = good.groupby(["place", "label", "point"]).agg(**spread).reset_index()
     means = means.assign(line=means["place"].astype(str), failed=False, last=False)
@@ -102,15 +102,15 @@ def _points(
     return pd.concat([part[columns] for part in (means, ends) if part.size] or [means[columns]], ignore_index=True)
 
 
-def cost_chart(rows: pd.DataFrame, cost: str, score: str, floor: float | None = None) -> Spec:
+def cost_chart(rows: pd.DataFrame, cost: str, score: str, mean: str, floor: float | None = None) -> Spec:
     """Quality against cost, a mark a variant.
 
     `rows` has the columns `place` (from 0, the best), `label`, `mean`, `low`, `high` and the one named by `cost`.
     """
     data = rows[["place", "label", "mean", "low", "high", cost]].rename(columns={cost: "cost"})
     base = alt.Chart(data).encode(
-        x=alt.X("cost:Q", title=AXIS_TITLES[cost], scale=_scale(data["cost"])),
-        y=alt.Y("mean:Q", title=score, scale=_scale(_all(data, "mean", "low", "high", also=floor))),
+        x=alt.X("cost:Q", title=AXIS_TITLES[cost], scale=alt.Scale(zero=False, nice=True, padding=8)),
+        y=alt.Y("mean:Q", title=score, scale=_scale(_all(data, "mean", "low", "high", also=floor), mean)),
         color=_colour(rows["place"]),
         tooltip=[
             alt.Tooltip("label", title="variant"),
@@ -124,7 +124,7 @@ def cost_chart(rows: pd.DataFrame, cost: str, score: str, floor: float | None = 
     return _drawn(bars, base.mark_circle(size=90, opacity=1), *_floor(floor))
 
 
-def curve_chart(points: pd.DataFrame, axis: str, title: str, floor: float | None = None) -> Spec:
+def curve_chart(points: pd.DataFrame, axis: str, title: str, mean: str, floor: float | None = None) -> Spec:
     """A score or a signal of training over the budget, a line a variant.
 
     `points` has the columns `place`, `label`, `line` (one value for each line), `x`, `y`, `low`, `high` (the band, from
@@ -134,7 +134,7 @@ def curve_chart(points: pd.DataFrame, axis: str, title: str, floor: float | None
     lit = alt.when(hovered)
     base = alt.Chart(points).encode(
         x=alt.X("x:Q", title=AXIS_TITLES[axis], scale=alt.Scale(nice=False)),
-        y=alt.Y("y:Q", title=title, scale=_scale(_all(points, "y", "low", "high", also=floor))),
+        y=alt.Y("y:Q", title=title, scale=_scale(_all(points, "y", "low", "high", also=floor), mean)),
         color=_colour(points["place"]),
         detail="line:N",
         tooltip=[
@@ -171,11 +171,13 @@ def _all(data: pd.DataFrame, *names: str, also: float | None) -> list[float]:
     return [*data[list(names)].to_numpy(dtype=float).ravel(), *([] if also is None else [also])]
 
 
-def _scale(values: Iterable[float]) -> alt.Scale:
-    """Logarithmic where all values are above 0 and the largest is five times the smallest."""
+def _scale(values: Iterable[float], mean: str) -> alt.Scale:
+    """Logarithmic for what is averaged geometrically, where the largest value is five times the smallest."""
     known = [value for value in values if not math.isnan(value)]
     wide = bool(known) and 0 < 5 * min(known) < max(known)
-    return alt.Scale(type="log", nice=False, padding=10) if wide else alt.Scale(zero=False, nice=True, padding=8)
+    if mean == "geometric" and wide:
+        return alt.Scale(type="log", nice=False, padding=10)
+    return alt.Scale(zero=False, nice=True, padding=8)
 
 
 def _floor(value: float | None) -> Sequence[alt.Chart]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -39,6 +40,8 @@ app.add_typer(plugins_app, name="plugins")
 Listing = Literal["text", "json"]
 TableFormat = Literal["text", "csv", "markdown", "latex", "json", "parquet"]
 BoardFormat = Literal["text", "markdown", "json"]
+READ_BY_PEOPLE = ("text", "markdown", "latex")
+WIDTH_OF_FILES = 120
 
 SuiteArgument = Annotated[
     str, typer.Argument(metavar="SUITE", help="A shipped suite's name, or a path to a TOML file.")
@@ -148,11 +151,11 @@ def plugins_list(
     format: ListingOption = "text",  # noqa: A002
 ) -> None:
     """List every component with its owner and status; broken plugins too, with the cause."""
-    from ganbench.listings import print_rows
+    from ganbench.listings import print_components
     from ganbench.plugins import discover, listing
 
     rows = listing(discover(_files(plugin)), kind)
-    _echo_json(rows) if format == "json" else print_rows(_console(), rows)
+    _echo_json(rows) if format == "json" else print_components(_console(), rows)
 
 
 @app.command()
@@ -172,9 +175,13 @@ def table(
 ) -> None:
     """Print every run as a row, failed ones too."""
     from ganbench.tables import load_results
-    from ganbench.views import render_table, select
+    from ganbench.views import render_table, select, short_columns
 
-    chosen = select(load_results(results), columns.split(",") if columns else None, where or ())
+    loaded = load_results(results)
+    wanted = [name.strip() for name in columns.split(",")] if columns else None
+    if wanted is None and format in READ_BY_PEOPLE:
+        wanted = short_columns(loaded)
+    chosen = select(loaded, wanted, where or ())
     rendered = render_table(chosen, format)
     if isinstance(rendered, bytes) and out is None:
         raise GanbenchError("--format parquet: not for a terminal. Pass --out FILE")
@@ -209,14 +216,17 @@ def leaderboard(
 def doctor(
     format: ListingOption = "text",  # noqa: A002
     data_root: DataRootOption = None,
+    weights: WeightsOption = None,
     plugin: PluginOption = None,
 ) -> None:
     """Tell versions, devices, plugins and caches, and what would fail."""
     from ganbench.doctor import examine
     from ganbench.listings import print_rows
     from ganbench.plugins import discover
+    from ganbench.protocols import Places
 
-    rows = examine(discover(_files(plugin)), _absolute(data_root))
+    places = Places(_absolute(data_root), weights=_absolute(weights))
+    rows = examine(discover(_files(plugin)), places)
     _echo_json(rows) if format == "json" else print_rows(_console(), rows)
     raise typer.Exit(EXIT_FAILED_TRIALS if any(row["status"] == "fails" for row in rows) else EXIT_OK)
 
@@ -300,9 +310,12 @@ def _run_and_report(console: Console, planned: Plan, folder: Path, settings: Any
             run_jobs(todo, store, settings, view)
     page, ranked = write_reports(folder)
     _print_board(ranked, "text")
-    console.print(f"Leaderboard: {page.resolve()}", markup=False, highlight=False, soft_wrap=True)
     latest = [store.latest(job.key) for job in jobs]
-    return sum(attempt is None or attempt.record().status != "ok" for attempt in latest)
+    failed = sum(attempt is None or attempt.record().status != "ok" for attempt in latest)
+    if failed:
+        console.print(f"{failed} of {len(jobs)} failed; --retry failed runs them again.", highlight=False)
+    console.print(f"Leaderboard: {page.resolve()}", markup=False, highlight=False, soft_wrap=True)
+    return failed
 
 
 def _print_board(ranked: Any, format: BoardFormat) -> None:  # noqa: A002
@@ -330,7 +343,9 @@ def _absolute(path: Path | None) -> Path | None:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console()
+    console = Console()
+    fitted = console.is_terminal or "COLUMNS" in os.environ
+    return console if fitted else Console(width=WIDTH_OF_FILES)
 
 
 def _echo_json(rows: Any) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
-from ganbench.environment import PACKAGES, cuda_devices, device_name, package_version
-from ganbench.errors import GanbenchError
+from ganbench.building import Workshop
+from ganbench.choices import resolve
+from ganbench.environment import PACKAGES, cuda_devices, describe_environment, device_name, package_version
+from ganbench.errors import GanbenchError, PluginError
 from ganbench.executors import default_workers
-from ganbench.history import cache_folder
+from ganbench.folders import cache_folder
 from ganbench.plugins import Registry
 from ganbench.protocols import Places
 from ganbench.terms import Choice
@@ -19,9 +20,9 @@ from ganbench.terms import Choice
 Row = dict[str, str]
 
 
-def examine(registry: Registry, data_root: Path | None) -> list[Row]:
-    """One row a finding: what was looked at, its status (`ok`, `missing` or `fails`), and what there is to say."""
-    return [*_software(), *_devices(), *_plugins(registry), *_data(registry, data_root), *_places()]
+def examine(registry: Registry, places: Places) -> list[Row]:
+    """One row a finding: what was looked at, its status (ok, missing, warning or fails), and what to say of it."""
+    return [*_software(), *_devices(), *_plugins(registry), *_data(registry, places), *_cache()]
 
 
 def _row(subject: str, status: str, detail: str) -> Row:
@@ -29,8 +30,6 @@ def _row(subject: str, status: str, detail: str) -> Row:
 
 
 def _software() -> Iterator[Row]:
-    from ganbench.environment import describe_environment
-
     environment = describe_environment(torch.device("cpu"))
     yield _row(
         "ganbench", "ok", f"{environment['ganbench']} on Python {environment['python']}, {environment['platform']}"
@@ -53,24 +52,27 @@ def _plugins(registry: Registry) -> Iterator[Row]:
     names = sorted({offer.plugin for offer in registry.offers})
     yield _row("plugins", "ok", f"{len(names)} with {len(registry.offers)} components: {', '.join(names)}")
     for broken in registry.broken:
-        yield _row(f"plugin {broken.plugin}", "fails", f"{broken.cause} ({broken.owner} {broken.version})")
+        yield _row(f"plugin {broken.plugin}", "fails", str(broken))
+    for warning in registry.warnings:
+        yield _row("plugins", "warning", warning)
 
 
-def _data(registry: Registry, data_root: Path | None) -> Iterator[Row]:
+def _data(registry: Registry, places: Places) -> Iterator[Row]:
     """Load every data set and extractor that needs no parameters, from what lies here: nothing is fetched."""
-    places = Places(data_root)
+    workshop = Workshop(registry, places, torch.device("cpu"))
     for kind in ("dataset", "extractor"):
         for name in registry.names(kind):
-            choice = Choice(name)
             try:
-                registry.load(kind, choice)(places)
+                workshop.make(kind, resolve(registry, kind, Choice(name)), workshop.places)
+            except PluginError as error:
+                yield _row(f"{kind} {name}", "fails", str(error))
             except GanbenchError as error:
                 yield _row(f"{kind} {name}", "missing", str(error))
             else:
                 yield _row(f"{kind} {name}", "ok", "")
 
 
-def _places() -> Iterator[Row]:
+def _cache() -> Iterator[Row]:
     cache = cache_folder()
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(existing).free / 2**30

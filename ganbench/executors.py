@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, PluginError
+from ganbench.protocols import Places
 from ganbench.tasks import Task
-from ganbench.terms import Status
+from ganbench.terms import Job, Status
 
 ONE_THREAD: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
@@ -53,6 +57,13 @@ class LocalProcesses:
         """Start the task as soon as a process is free. Its record is in its attempt's folder afterwards."""
         future: Future[None] = self._pool.schedule(_perform, args=[task])
         return future
+
+    def prepare(self, job: Job, places: Places, plugin_files: Sequence[Path]) -> None:
+        """Load the job's data and extractor once, so that what may be fetched is there before trials ask for it.
+
+        Raises DataError where something is missing or damaged; a plugin's own mistakes are left for the trials to show.
+        """
+        self._pool.schedule(_prepare, args=[job, places, plugin_files]).result()
 
     def cuda_devices(self) -> list[str]:
         """The names that torch gives to this machine's GPUs, asked of a process that ends at once."""
@@ -100,7 +111,24 @@ def _signal_name(number: int) -> str:
 def _perform(task: Task) -> None:
     from ganbench.trial import perform
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     perform(task)
+
+
+def _prepare(job: Job, places: Places, plugin_files: Sequence[Path]) -> None:
+    from ganbench.building import prepare
+    from ganbench.plugins import discover
+
+    with contextlib.suppress(PluginError):
+        prepare(discover(plugin_files), places, job.dataset, job.evaluation.extractor)
+
+
+def _end_with_parent() -> None:
+    """End this process at once when the runner is gone, killed perhaps: nobody waits for the trial any more."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _cuda_devices() -> list[str]:

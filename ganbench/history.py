@@ -18,10 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ganbench.folders import cache_folder
 from ganbench.terms import Job, Reference, canonical_json
-
-FOLDER = "GANBENCH_CACHE_DIR"
-"""The environment variable that names another folder for what may be lost."""
 
 MAX_BYTES = 2**20
 RECENT = 5
@@ -67,13 +65,6 @@ def estimate(jobs: Sequence[Job]) -> float | None:
         return None
     pairs = zip(jobs, seconds, strict=True)
     return sum(statistics.fmean(known[_group(job)]) if value is None else value for job, value in pairs)
-
-
-def cache_folder() -> Path:
-    """Where this user's ganbench keeps what may be lost."""
-    from platformdirs import user_cache_dir
-
-    return Path(os.environ.get(FOLDER) or user_cache_dir("ganbench", appauthor=False))
 
 
 _NAME = "history.jsonl"

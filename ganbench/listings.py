@@ -19,9 +19,11 @@ from ganbench.terms import Job, Trial
 
 Row = Mapping[str, Any]
 
+WIDE = 100
+
 STATUS_STYLES = {"ok": "green", "done": "green", "fails": "red", "failed": "red", "broken": "red", "ambiguous": "red"}
 
-WRAPPED = ("variant", "summary", "description", "reason", "cause", "detail")
+WRAPPED = ("variant", "summary", "paper", "description", "reason", "cause", "detail")
 
 
 def suite_rows() -> list[Row]:
@@ -99,6 +101,16 @@ def _print_estimate(console: Console, plan: Plan, rows: Sequence[Row]) -> None:
     else:
         time = f"about {duration(seconds)} of work for one core or GPU"
     console.print(f"\n{trials} trials and {len(jobs) - trials} references to do: {time}.", highlight=False)
+
+
+def print_components(console: Console, rows: Sequence[Row]) -> None:
+    """What plugins offer, the cause in the place of the summary where one cannot be used.
+
+    A narrow terminal has no room for versions and papers.
+    """
+    hidden = ("cause",) if console.width >= WIDE else ("cause", "version", "paper")
+    told = [{**row, "summary": row["cause"] or row["summary"]} for row in rows]
+    print_rows(console, [{column: row[column] for column in row if column not in hidden} for row in told])
 
 
 def print_rows(console: Console, rows: Sequence[Row]) -> None:

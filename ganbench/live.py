@@ -10,12 +10,14 @@ from typing import Self
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from ganbench.events import last_event
 from ganbench.tasks import Task
 from ganbench.terms import Job, Record, Trial
 
 PLAIN_REPORT_SECONDS = 30.0
+WIDE = 100
 
 
 def title(job: Job) -> str:
@@ -23,6 +25,14 @@ def title(job: Job) -> str:
     if isinstance(job, Trial):
         return f"{job.dataset} · {job.variant} · seed {job.seed}"
     return f"{job.dataset} · {job.name}"
+
+
+def _short_title(job: Job) -> str:
+    """A job in one line, whose end may be cut off: what tells it from its neighbours comes first."""
+    if isinstance(job, Trial):
+        variant = job.variant
+        return f"{job.dataset} · {variant.objective} · seed {job.seed} · {variant.generator} / {variant.discriminator}"
+    return title(job)
 
 
 def result(job: Job, record: Record) -> str:
@@ -56,14 +66,20 @@ class LiveView:
     """A bar for the whole run and one for each running trial, with its newest score and the time left."""
 
     def __init__(self, console: Console, total: int) -> None:
-        columns = (TextColumn("{task.description}", markup=True), BarColumn(bar_width=24))
-        self._progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=24 if console.width >= WIDE else 10),
+            TextColumn("{task.fields[score]}", table_column=Column(no_wrap=True)),
+            console=console,
+            transient=True,
+            expand=True,
+        )
         self._console = console
         self._total = total
         self._done = 0
         self._failed = 0
         self._remaining = Remaining(total)
-        self._whole = self._progress.add_task(f"[bold]{total} jobs", total=total, note="")
+        self._whole = self._progress.add_task(f"[bold]{total} jobs[/bold] · starting", total=total, score="")
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -77,7 +93,7 @@ class LiveView:
 
     def started(self, task: Task) -> None:
         """Show a bar for the job."""
-        self._bars[task.job.key] = self._progress.add_task(f"  {escape(title(task.job))}", total=1.0, note="")
+        self._bars[task.job.key] = self._progress.add_task(f"  {escape(_short_title(task.job))}", total=1.0, score="")
 
     def finished(self, task: Task, record: Record) -> None:
         """Replace the job's bar by a line that stays if it failed."""
@@ -91,14 +107,14 @@ class LiveView:
         """Bring every bar up to date from what the trials have written."""
         inside = 0.0
         for task in running:
-            share, note = _progress_of(task)
+            share, score = _progress_of(task)
             inside += share
-            self._progress.update(self._bars[task.job.key], completed=share, note=note)
+            self._progress.update(self._bars[task.job.key], completed=share, score=escape(score))
         left = self._remaining.seconds(self._done + inside)
-        notes = [f"{self._done}/{self._total} done"]
-        notes += [f"[red]{self._failed} failed[/red]"] if self._failed else []
-        notes += [f"{duration(left)} left"] if left is not None else []
-        self._progress.update(self._whole, completed=self._done + inside, note=" · ".join(notes))
+        parts = [f"[bold]{self._done} of {self._total} done[/bold]"]
+        parts += [f"[red]{self._failed} failed[/red]"] if self._failed else []
+        parts += [f"{duration(left)} left"] if left is not None else []
+        self._progress.update(self._whole, completed=self._done + inside, description=" · ".join(parts))
 
 
 class PlainView:
@@ -134,9 +150,9 @@ class PlainView:
         self._next_report = time.monotonic() + PLAIN_REPORT_SECONDS
         inside = 0.0
         for task in running:
-            share, note = _progress_of(task)
+            share, score = _progress_of(task)
             inside += share
-            self._say(f"  {share:4.0%} {title(task.job)} {note}")
+            self._say(f"  {share:4.0%} {title(task.job)} {score}".rstrip())
         left = self._remaining.seconds(self._done + inside)
         if left is not None:
             self._say(f"  about {duration(left)} left")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganbench.errors import DataError, PluginError, suggest
+from ganbench.objective import blame
 from ganbench.protocols import Data, Evidence, Extractor, Metric
 from ganbench.terms import Score
 
@@ -136,6 +138,19 @@ def _evaluating(module: torch.nn.Module) -> Iterator[None]:
             part.training = training
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A metric with the words that name it and its owner in a message."""
+
+    label: str
+    metric: Metric
+
+    def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
+        """The metric's scores; what it raises becomes a PluginError with its label."""
+        with blame(self.label):
+            return self.metric(evidence)
+
+
 def _collect(metrics: Sequence[Metric], evidence: Evidence) -> tuple[Score, ...]:
     scores: dict[str, Score] = {}
     for metric in metrics:
@@ -149,7 +164,8 @@ def _collect(metrics: Sequence[Metric], evidence: Evidence) -> tuple[Score, ...]
 
 def _checked(metric: Metric, result: Any) -> tuple[Score, ...]:
     """What the metric gave, if it is scores with values that can be stored."""
-    title = f"metric {type(metric).__module__}:{type(metric).__qualname__}"
+    own_name = f"metric {type(metric).__module__}:{type(metric).__qualname__}"
+    title = metric.label if isinstance(metric, Labelled) else own_name
     if not isinstance(result, tuple) or not all(isinstance(score, Score) for score in result):
         raise PluginError(f"{title} gave {result!r:.80}, expected a tuple of Score")
     for score in result:

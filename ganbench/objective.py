@@ -67,10 +67,16 @@ def _terms(label: str, move: Callable[[Game], Terms], game: Game) -> dict[str, T
     with blame(label):
         terms: object = move(game)
     if not isinstance(terms, Mapping) or not terms:
-        raise PluginError(
-            f"{label} returned {described(terms)}, expected a mapping from names to tensors of shape (N,)"
-        )
-    return {name: expect_shape(f"{label}: term '{name}'", term, game.real.shape[:1]) for name, term in terms.items()}
+        came = "an empty mapping" if isinstance(terms, Mapping) else described(terms)
+        raise PluginError(f"{label} returned {came}, expected a mapping from names to tensors of shape (N,)")
+    return {name: _term(f"{label}: term '{name}'", term, len(game.real)) for name, term in terms.items()}
+
+
+def _term(label: str, value: object, count: int) -> Tensor:
+    term = expect_shape(label, value, (count,))
+    if not term.is_floating_point():
+        raise PluginError(f"{label} is {term.dtype}, expected floating-point numbers")
+    return term
 
 
 def _trainable(label: str, player: str, terms: dict[str, Tensor]) -> dict[str, Tensor]:

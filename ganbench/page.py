@@ -195,7 +195,7 @@ def _pictures(rows: Sequence[Cells], table: pd.DataFrame) -> list[Cells]:
                     "label": row["label"],
                     "seed": run["seed"],
                     "reference": row["kind"] == "reference",
-                    "score": run[row["score"]],
+                    "score": run.get(row["score"], math.nan),
                 }
             )
     return found

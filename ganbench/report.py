@@ -23,15 +23,17 @@ from ganbench.views import escape_markdown, format_number, one_line, render_tabl
 
 VARIANT = "variant"
 NOTHING = "No trials are recorded here yet."
-WIDE = 100
+VARIANT_WIDTH = 24
+WIDE_VARIANT = 40
+COLUMN_GAP = 3
 SECONDARY = 3
-"""Scores shown beside the one that ranks; none on a terminal of less than `WIDE` columns."""
+"""Scores shown beside the one that ranks, where the console has room for them."""
 
 
 def print_board(console: Console, ranked: pd.DataFrame) -> None:
     """Show the board on `console`, the leading group of each ranking in bold."""
     for ranking in rankings(ranked):
-        console.print(_rich_ranking(ranking, SECONDARY if console.width >= WIDE else 0))
+        console.print(_fitting(ranking, console))
     if ranked.empty:
         console.print(NOTHING)
 
@@ -49,12 +51,29 @@ def render_markdown(ranked: pd.DataFrame) -> str:
     return "\n".join(parts) if parts else f"{NOTHING}\n"
 
 
+def _fitting(ranking: pd.DataFrame, console: Console) -> Group:
+    """The ranking with as many secondary scores as leave the variants' names readable."""
+    for secondary in range(SECONDARY, 0, -1):
+        headings, rows = _cells(ranking, secondary)
+        widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+        widths[headings.index(VARIANT)] = min(max(widths[headings.index(VARIANT)], VARIANT_WIDTH), WIDE_VARIANT)
+        if sum(widths) + COLUMN_GAP * len(widths) <= console.width:
+            return _rich_ranking(ranking, secondary)
+    return _rich_ranking(ranking, 0)
+
+
 def _rich_ranking(ranking: pd.DataFrame, secondary: int) -> Group:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     headings, rows = _cells(ranking, secondary)
     for heading in headings:
         left = heading == VARIANT
-        table.add_column(Text(heading), justify="left" if left else "right", overflow="fold", no_wrap=not left)
+        table.add_column(
+            Text(heading),
+            justify="left" if left else "right",
+            overflow="fold",
+            no_wrap=not left,
+            min_width=VARIANT_WIDTH if left else None,
+        )
     for row, cells in zip(records(ranking), rows, strict=True):
         style = "dim" if row["kind"] == "reference" else "bold" if row["rank_low"] == 1 else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)

@@ -60,13 +60,18 @@ def _is_open(job: Job, store: Store, redo: Redo) -> bool:
 
 
 def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> list[Record]:
-    """Do the jobs and give their records in the order in which they ended. A failed job is a record too."""
+    """Do the jobs and give their records in the order in which they ended. A failed job is a record too.
+
+    Raises DataError, before anything is trained, where data or weights are missing.
+    """
     records: list[Record] = []
     if not jobs:
         return records
     workers = min(settings.workers or default_workers(), len(jobs))
     with LocalProcesses(workers) as executor:
-        free = deque(device_slots(executor, settings.device, workers))
+        for job in {(job.dataset, job.evaluation.extractor): job for job in jobs}.values():
+            executor.prepare(job, settings.places, settings.plugin_files)
+        free = deque(device_slots(executor, settings.device, workers)[:workers])
         waiting = deque(jobs)
         running: dict[Future[None], tuple[Task, str]] = {}
         while waiting or running:

@@ -47,6 +47,7 @@ class Outcome:
 def perform(task: Task) -> None:
     """Do one job in this process and commit its record, whatever becomes of it."""
     torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False  # the environment says float32, for training and for features
     started, began = now(), time.perf_counter()
     events = EventLog(task.attempt, task.job.budget if isinstance(task.job, Trial) else None)
     try:
@@ -67,9 +68,9 @@ def failure(error: BaseException, spent: Spent) -> Outcome:
     if isinstance(error, Diverged):
         return Outcome("diverged", str(error), error.step, spent)
     status: Status = "oom" if _out_of_memory(error) else "error"
-    text = str(error) if isinstance(error, GanbenchError) else f"{type(error).__name__}: {error}"
-    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    return Outcome(status, first_line, spent.steps or None, spent)
+    kind, first_line = type(error).__name__, str(error).strip().partition("\n")[0]
+    message = first_line if isinstance(error, GanbenchError) else f"{kind}: {first_line}" if first_line else kind
+    return Outcome(status, message, spent.steps or None, spent)
 
 
 def _out_of_memory(error: BaseException | None) -> bool:
@@ -81,6 +82,7 @@ def _out_of_memory(error: BaseException | None) -> bool:
 
 def _run(job: Job, attempt: Attempt, workshop: Workshop, events: EventLog) -> Outcome:
     data = load_data(workshop, job.dataset)
+    attempt.write_json(ENVIRONMENT, {**describe_environment(workshop.device), "data": data.origin})
     evaluator = build_evaluator(workshop, data, job.evaluation)
     if isinstance(job, Reference):
         return run_reference(job, attempt, data, evaluator)

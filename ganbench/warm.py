@@ -1,6 +1,7 @@
 """Imported once by the fork server, so that every trial starts with torch loaded and its first-use work done.
 
-Nothing here may touch CUDA: a process that has cannot be forked.
+Nothing here may ask for a GPU, run a backward pass or take an optimiser's step, which ask for one too: on a machine
+that has a GPU, torch then refuses to work in the processes that are forked.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import ganbench.trial  # noqa: F401
 
 
 def warm_up() -> None:
-    """One Adam step and one FLOP count: their first use imports a good second's worth of modules."""
+    """An optimiser and one FLOP count: their first use imports a good second's worth of modules."""
     from ganbench.accounting import count_flops
 
     network = torch.nn.Linear(2, 2)
-    optimiser = torch.optim.Adam(network.parameters(), fused=True)
-    count_flops(lambda: network(torch.zeros(1, 2)).sum().backward())
-    optimiser.step()
+    torch.optim.Adam(network.parameters(), fused=True)
+    with torch.no_grad():
+        count_flops(lambda: network(torch.zeros(1, 2)))
 
 
 warm_up()

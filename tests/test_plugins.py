@@ -6,17 +6,16 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import tomllib
-from pathlib import Path
 
 import pytest
+from distributions import THIRD_PARTY
 
 from ganbench.choices import parse_choice, resolve
 from ganbench.errors import ChoiceError, PluginError
 from ganbench.plugins import discover, listing, requirements
 from ganbench.terms import Choice
 
-THIRD_PARTY = Path(__file__).parent / "third_party"
+pytestmark = pytest.mark.usefixtures("as_installed")
 
 HEADER = """
 from ganbench.hookspecs import hookimpl
@@ -27,55 +26,6 @@ from ganbench.terms import Component, Recipe
 def offering(name, target="itertools:count", hook="ganbench_losses", more=""):
     """The source of a plugin that offers one component."""
     return HEADER + f"@hookimpl\ndef {hook}():\n    yield Component({name!r}, {target!r}, summary='For a test'{more})\n"
-
-
-def write_metadata(folder, distribution, version, entry_points):
-    """What an installer leaves behind, as far as discovery looks at it."""
-    info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-    lines = [f"{name} = {module}" for name, module in entry_points.items()]
-    (info / "entry_points.txt").write_text("\n".join(["[ganbench]", *lines, ""]))
-
-
-@pytest.fixture(autouse=True)
-def _as_installed(tmp_path, monkeypatch):
-    """No choice of plugins by the environment, and no module left behind by a test."""
-    monkeypatch.delenv("GANBENCH_PLUGINS", raising=False)
-    monkeypatch.delenv("GANBENCH_DISABLE_PLUGINS", raising=False)
-    yield
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """A function that puts a distribution of one module on the path: as discovery sees it, it is installed."""
-
-    def put(distribution, module, source, entry_points=None, version="1.0"):
-        folder = tmp_path / distribution
-        write_metadata(folder, distribution, version, entry_points or {module.replace("_", "-"): module})
-        (folder / f"{module}.py").write_text(source)
-        monkeypatch.syspath_prepend(folder)
-        return folder
-
-    return put
-
-
-@pytest.fixture
-def install_third_party(tmp_path, monkeypatch):
-    """A function that puts a distribution under tests/third_party on the path, without building it."""
-
-    def put(name):
-        project = tomllib.loads((THIRD_PARTY / name / "pyproject.toml").read_text())["project"]
-        folder = tmp_path / name
-        package = name.replace("-", "_")
-        write_metadata(folder, project["name"], project["version"], project["entry-points"]["ganbench"])
-        shutil.copytree(THIRD_PARTY / name / package, folder / package)
-        monkeypatch.syspath_prepend(folder)
-
-    return put
 
 
 def offered_by(registry, owner):

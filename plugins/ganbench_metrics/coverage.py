@@ -44,7 +44,7 @@ class ModeCoverage:
         lower = blank(evidence, "modes", radius=RADIUS, share=SHARE)
         higher = replace(lower, direction="higher")
         return (
-            replace(lower, name="tvd_modes", value=total_variation(histogram, expected)),
+            replace(lower, name="tvd_modes", value=total_variation(histogram, expected), mean="geometric"),
             replace(higher, name="modes_20pct", value=float(covered(counts, count * weights).sum())),
             replace(higher, name="modes_any", value=float((counts > 0).sum())),
             replace(higher, name="high_quality", value=high_quality.item()),

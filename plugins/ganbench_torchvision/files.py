@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-import platformdirs
-
 from ganbench.errors import DataError
+from ganbench.folders import cache_folder
 from ganbench.protocols import Places
 
 
@@ -35,7 +34,7 @@ def locate(source: Source, places: Places) -> Path:
 
     Raises DataError that says what is missing or damaged, and how to mend it.
     """
-    root = places.data_root or platformdirs.user_cache_path("ganbench") / "data"
+    root = places.data_root or cache_folder() / "data"
     missing = _missing(source, root)
     if missing and places.download:
         _download(source, root)

@@ -1,0 +1,148 @@
+"""A plugin file with components that do what well-behaved ones do not, or that show what others hide."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ganbench.hookspecs import hookimpl
+from ganbench.protocols import Data
+from ganbench.terms import Component, Score
+
+
+@hookimpl
+def ganbench_generators():
+    yield Component("dropout", ":Dropout", summary="Draws from torch's global generator in training")
+    yield Component("torn", ":Torn", summary="Gives infinities in evaluation, and in evaluation only")
+    yield Component("wide", ":Wide", summary="Gives samples of one coordinate too many")
+    yield Component("function", ":function", summary="Is no module")
+    yield Component("weightless", ":Weightless", summary="Has no weights")
+    yield Component("greedy", ":Greedy", summary="Runs out of memory")
+
+
+@hookimpl
+def ganbench_discriminators():
+    yield Component("matrix", ":Matrix", summary="Gives logits of shape (N, 1)")
+
+
+@hookimpl
+def ganbench_losses():
+    yield Component("nan-at", ":NanAt", summary="Turns NaN at a step")
+    yield Component("raising", ":Raising", summary="Raises at a step")
+    yield Component("scalar", ":Scalar", summary="Averages over the batch itself")
+
+
+@hookimpl
+def ganbench_metrics():
+    yield Component("drawing", ":Drawing", summary="Draws from torch's global generator")
+
+
+@hookimpl
+def ganbench_datasets():
+    points = {"data": "points", "shape": (2,), "samples": 10}
+    yield Component("listed", ":listed", summary="Gives a list", gives=points)
+    yield Component("misshapen", ":misshapen", summary="Gives points in space for points in a plane", gives=points)
+    yield Component("double", ":double", summary="Gives float64", gives=points)
+    yield Component("half-empty", ":half_empty", summary="Holds nothing out", gives=points)
+
+
+class Dropout(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(latent_dim, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, *shape))
+
+    def forward(self, latents):
+        return self.layers(latents)
+
+
+class Torn(Dropout):
+    def forward(self, latents):
+        samples = super().forward(latents)
+        return samples if self.training else samples / 0
+
+
+class Wide(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(latent_dim, shape[0] + 1)
+
+    def forward(self, latents):
+        return self.layer(latents)
+
+
+def function(latent_dim: int, shape: tuple[int, ...]):
+    return lambda latents: latents
+
+
+class Weightless(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+
+
+class Greedy(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        torch.empty(2**60)
+
+
+class Matrix(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(shape[0], 1)
+
+    def forward(self, samples):
+        return self.layer(samples)
+
+
+class NanAt:
+    def __init__(self, step: int = 1, player: str = "discriminator") -> None:
+        self.step, self.player = step, player
+
+    def discriminator(self, game):
+        return {"adversarial": self._spoilt("discriminator", game, game.critic(game.fake) - game.critic(game.real))}
+
+    def generator(self, game):
+        return {"adversarial": self._spoilt("generator", game, -game.critic(game.fake))}
+
+    def _spoilt(self, player, game, term):
+        return term * float("nan") if (player, game.step) == (self.player, self.step) else term
+
+
+class Raising(NanAt):
+    def __init__(self, step: int = 1) -> None:
+        super().__init__(step)
+
+    def generator(self, game):
+        if game.step == self.step:
+            raise ValueError("out of ideas\nand of words")
+        return super().generator(game)
+
+
+class Scalar(NanAt):
+    def __init__(self) -> None:
+        super().__init__(-1)
+
+    def discriminator(self, game):
+        return {"adversarial": (game.critic(game.fake) - game.critic(game.real)).mean()}
+
+
+class Drawing:
+    def __call__(self, evidence):
+        torch.manual_seed(12345)
+        return (Score("drawn", float(torch.rand(())), "higher", n_fake=len(evidence.fake)),)
+
+
+def listed(places):
+    return [1, 2, 3]
+
+
+def misshapen(places):
+    return Data(torch.zeros(20, 3), torch.zeros(20, 3))
+
+
+def double(places):
+    return Data(torch.zeros(20, 2), torch.zeros(20, 2, dtype=torch.float64))
+
+
+def half_empty(places):
+    return Data(torch.zeros(20, 2), torch.zeros(0, 2))

@@ -1,0 +1,423 @@
+"""What the pages say is what ganbench does: examples run, tables are complete, links and options exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+import typer
+from fabricate import DIGITS, Outcome, commit, evaluation, trial, variant, write_curve
+
+import ganbench
+from ganbench import cli, hookspecs, terms
+from ganbench.building import Workshop, build_evaluator, load_data
+from ganbench.contracts import KEYS
+from ganbench.objective import Objective
+from ganbench.plan import plan
+from ganbench.plugins import discover
+from ganbench.protocols import Evidence, Game, Places
+from ganbench.settings import TABLES, keys_of
+from ganbench.signatures import parameters_of
+from ganbench.statistics import BOARD_COLUMNS
+from ganbench.store import Store
+from ganbench.suite import suite_from
+from ganbench.tables import COLUMNS
+from ganbench.terms import KINDS, Component, Optimiser, Reference, Score, Training
+from ganbench.trial import reference_samples
+from ganbench.views import format_number
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", *DOCS.glob("*.md")])
+SUITE_KEYS = {"name", "datasets", "budget"}
+BASE = {
+    "name": "base",
+    "datasets": ["ring8", "digits"],
+    "matrix": {"generator": ["mlp", "dcgan"], "discriminator": ["mlp", "dcgan"], "loss": ["hinge", "lsgan"]},
+    "budget": {"kimg": 1},
+}
+"""What an example of one section is read with."""
+
+
+def text_of(page: Path | str) -> str:
+    return (DOCS / page if isinstance(page, str) else page).read_text(encoding="utf-8")
+
+
+def blocks(page: Path | str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(page), re.DOTALL | re.MULTILINE)
+
+
+def cases(language: str) -> list:
+    """Each block of `language` in all pages, named by its page and number."""
+    found = [(page, number, block) for page in PAGES for number, block in enumerate(blocks(page, language))]
+    return [pytest.param(block, id=f"{page.stem}-{number}") for page, number, block in found]
+
+
+def file_name(block: str) -> str:
+    """`mine.toml` of a block whose first line is `# mine.toml`: what the reader is to save it as."""
+    match = re.match(r"# (\S+\.\w+)\n", block)
+    return match[1] if match else ""
+
+
+@cache
+def registry():
+    return discover()
+
+
+@cache
+def references() -> dict[tuple[str, str], dict[str, Score]]:
+    """The scores of floors and noise, measured now."""
+    suite = suite_from({**BASE, "datasets": ["ring8", "grid25", "digits"]}, Path("base.toml"))
+    workshop = Workshop(registry(), Places(), torch.device("cpu"))
+    found = {}
+    for reference in plan(suite, registry()).references:
+        data = load_data(workshop, reference.dataset)
+        evaluator = build_evaluator(workshop, data, reference.evaluation)
+        scores = evaluator.scores(reference_samples(reference, data, evaluator.count))
+        found[str(reference.dataset), reference.name] = {score.name: score for score in scores}
+    return found
+
+
+def write_results(store: Store) -> None:
+    """Results of a small suite on digits, with the scores that digits have, and one failure."""
+    for name in ("real_floor", "noise"):
+        scores = tuple(references()["digits", name].values())
+        commit(store, Reference(DIGITS, name, evaluation()), Outcome(scores))
+    for number, loss in enumerate(("hinge", "minimax", "hinge", "minimax", "hinge")):
+        near = tuple(replace(score, value=score.value * (1 + number / 9)) for score in scores)
+        attempt = commit(store, trial(variant(loss), number // 2), Outcome(near))
+        write_curve(attempt, {score.name: score.value for score in near})
+    commit(store, trial(variant("minimax"), 2), Outcome((), "diverged", "a weight is not finite at step 7", 7))
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A reader's folder: every file that a page shows, and the results of a suite called quick."""
+    for block in [block for page in PAGES for language in ("toml", "python") for block in blocks(page, language)]:
+        if name := file_name(block):
+            (tmp_path / name).write_text(block, encoding="utf-8")
+    write_results(Store(tmp_path / "results" / "quick"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    return tmp_path
+
+
+# Commands
+
+
+def invocations() -> list:
+    """Each `$ ganbench …` of the pages, with what is shown below it."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, *shown = part.splitlines()
+                if command.startswith("ganbench "):
+                    found.append(pytest.param(command, shown, id=f"{page.stem}: {command}"))
+    return found
+
+
+SLOW = ("run", "sample", "doctor")
+"""Commands that are parsed and not run here: they train, need what was trained, or load every data set."""
+
+
+def command_of(arguments: list[str]) -> tuple[Any, list[str]]:
+    """The command that `arguments` begin with, and the rest of them."""
+    command, rest = typer.main.get_command(cli.app), arguments
+    while hasattr(command, "commands"):
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
+
+
+@pytest.mark.parametrize(("command", "shown"), invocations())
+def test_every_command_on_a_page_is_understood_and_a_quick_one_does_what_the_page_shows(
+    command, shown, desk, monkeypatch, capsys
+):
+    arguments = shlex.split(command)[1:]
+    assert not re.search(r"""[<>|&;*?!]""", re.sub(r'"[^"]*"', "", command)), "a shell would take this for its own"
+    if arguments[0] in SLOW:
+        command, rest = command_of(arguments)
+        command.make_context(arguments[0], rest)
+        return
+    monkeypatch.setattr(sys, "argv", ["ganbench", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    fails = bool(shown) and shown[0].startswith("ganbench: ")
+    printed = capsys.readouterr()
+    assert (ended.value.code or 0) == (2 if fails else 0), printed
+    lines = iter((printed.out + printed.err).splitlines())
+    for line in shown:
+        assert any(line.rstrip() == came.rstrip() for came in lines), f"'{line}' is not printed:\n{printed}"
+
+
+def options_of(command: Any) -> set[str]:
+    own = {name for item in command.params for name in item.opts if name.startswith("--")}
+    inner = command.commands.values() if hasattr(command, "commands") else ()
+    return own.union(*map(options_of, inner)) - {"--help", "--version"}
+
+
+def test_the_pages_name_every_option_and_no_other():
+    told = {option for page in PAGES for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text_of(page))}
+    assert told - {"--help", "--version"} == options_of(typer.main.get_command(cli.app))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_in_sentences_and_in_indented_lines_exist(page):
+    text = text_of(page)
+    for line in re.findall(r"(?:`|^ {4}(?:.* && )?)ganbench ([a-z][^`\n]*)", text, re.MULTILINE):
+        command, rest = command_of(line.split())
+        assert {word for word in rest if word.startswith("--")} <= options_of(command), line
+
+
+def test_every_command_is_shown_on_a_page():
+    shown = {shlex.split(item.values[0])[1] for item in invocations()}
+    assert shown == set(typer.main.get_command(cli.app).commands)
+
+
+# Suites
+
+
+def whole(data: dict) -> bool:
+    return data.keys() >= SUITE_KEYS
+
+
+@pytest.mark.parametrize("block", [item for item in cases("toml") if item.id.startswith(("suites", "running", "READ"))])
+def test_every_example_of_a_suite_can_be_planned(block):
+    data = tomllib.loads(block)
+    made = plan(suite_from(data if whole(data) else {**BASE, **data}, Path("example.toml")), registry())
+    assert made.trials
+    assert not (whole(data) and made.skipped)
+
+
+def section(page: str, heading: str) -> str:
+    """The text below `## heading`, up to the next heading of that level."""
+    return re.split(r"^## ", text_of(page).partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of each row of each table in `text`, heads left out."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    heads = {number - 1 for number, line in enumerate(lines) if set(line) <= set("|-: ")}
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for number, line in enumerate(lines)
+        if number not in heads and number - 1 not in heads
+    ]
+
+
+def codes(cells: list[str]) -> list[str]:
+    """Everything in backticks."""
+    return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell)]
+
+
+@pytest.mark.parametrize("table", [name for name in TABLES if name not in ("generator", "discriminator")])
+def test_every_key_of_a_table_is_in_its_section(table):
+    told = rows(section("suites.md", table or "The top level"))
+    keys = [key for row in told for key in codes(row[:1])]
+    optimiser = keys_of("generator") if table == "training" else []
+    assert sorted(keys) == sorted([*keys_of(table), *optimiser])
+
+
+def test_the_defaults_of_training_are_those_of_the_code():
+    told = {row[0].strip("`"): row[1] for row in rows(section("suites.md", "training"))}
+    usual = {item.name: item.default for owner in (Training, Optimiser) for item in fields(owner)}
+    for key, cell in told.items():
+        if code := codes([cell]):
+            expected = usual[key]
+            stated = ast.literal_eval(code[0]) if not isinstance(expected, str) else code[0]
+            assert stated == (list(expected) if isinstance(expected, tuple) else expected), key
+        elif "recipe" not in cell:
+            assert (cell, usual[key]) == ("none", None), key
+
+
+def test_the_names_in_the_page_are_those_of_what_ganbench_ships_with_their_defaults():
+    told: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for kind, names in rows(section("suites.md", "Names and parameters")):
+        told[kind.partition(",")[0]] |= set(codes([names]))
+    shipped: dict[str, set[str]] = {kind: set() for kind in KINDS}
+    for offer in registry().offers:
+        if offer.owner == "ganbench":
+            defaults = ", ".join(f"{p.name}={p.default}" for p in parameters_of(offer.component.target, offer.kind))
+            shipped[offer.kind].add(f"{offer.component.name}({defaults})" if defaults else offer.component.name)
+    assert told == shipped
+
+
+# Plugins
+
+
+def test_the_hooks_are_all_there():
+    told = [codes(row)[0] for row in rows(section("plugins.md", "Registering"))]
+    assert told[: len(KINDS)] == list(hookspecs.HOOKS.values())
+
+
+def test_the_fields_of_a_component_are_all_there():
+    told = [name for row in rows(section("plugins.md", "Registering"))[len(KINDS) :] for name in codes(row[:1])]
+    assert told == [item.name for item in fields(Component)]
+
+
+def test_the_contract_has_exactly_the_keys_that_ganbench_knows():
+    told = [(kind, side, key.strip("`")) for kind, side, key, _ in rows(section("components.md", "The contract"))]
+    known = [(kind, side, key) for kind, sides in KEYS.items() for side, keys in sides.items() for key in keys]
+    assert sorted(told) == sorted(known)
+
+
+def test_the_fields_of_a_game_are_all_there():
+    told = [name for row in rows(section("components.md", "Losses and penalties")) for name in codes(row[:1])]
+    assert told == [item.name for item in fields(Game)]
+
+
+def test_the_distribution_has_an_entry_point_where_ganbench_looks():
+    pyproject = next(data for block in blocks("plugins.md", "toml") if "project" in (data := tomllib.loads(block)))
+    assert list(pyproject["project"]["entry-points"]) == [hookspecs.PROJECT]
+
+
+def namespace_of(block: str) -> dict:
+    """What a snippet defines, with the names that the text around it takes for granted."""
+    names = {"torch": torch, "softplus": torch.nn.functional.softplus}
+    exec(compile(block, "<page>", "exec"), names)
+    return names
+
+
+def test_the_example_of_a_loss_gives_terms_for_each_sample():
+    loss = namespace_of(blocks("components.md", "python")[0])["WithNoise"]()
+    critic, generator = torch.nn.Linear(2, 1), torch.nn.Linear(3, 2)
+    latents, rng = torch.randn(5, 3), torch.Generator().manual_seed(0)
+    game = Game(torch.randn(5, 2), generator(latents), latents, None, lambda x: critic(x).squeeze(1), generator, rng, 1)
+    objective = Objective(loss)
+    assert list(objective.discriminator(game)) == ["real", "fake"]
+    assert list(objective.generator(game)) == ["adversarial"]
+
+
+def test_the_example_of_a_metric_measures_what_it_says():
+    metric = namespace_of(blocks("components.md", "python")[1])["Brightness"]()
+    real, fake = torch.full((2, 1, 2, 2), 10, dtype=torch.uint8), torch.full((2, 1, 2, 2), 13, dtype=torch.uint8)
+    (score,) = metric(Evidence(fake, real, data=None))
+    assert (score.value, score.direction, score.n_real) == (3, "lower", 2)
+
+
+@pytest.mark.slow
+def test_the_plugin_file_trains_and_its_curve_has_the_columns_that_are_told(desk):
+    command = [sys.executable, "-m", "ganbench", "run", "mine.toml", "--plugin", "./my_gan.py", "--only", "seed=0"]
+    penalised = ["--only", "generator=sine", "--only", "loss=*drift"]
+    done = subprocess.run([*command, *penalised], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = ganbench.load_results("results/mine")
+    assert list(table["status"]) == ["ok"] * 3
+    curves = ganbench.load_curves("results/mine")
+    scores = set(table.attrs["scores"])
+    expected = {
+        column.replace("<term>", term)
+        for row in rows(section("results.md", "The curves"))
+        for column in codes(row[:1])
+        for term in (("adversarial", "drift") if column == "discriminator/<term>" else ("adversarial",))
+    }
+    assert set(curves.columns) - scores == expected
+
+
+# Results
+
+
+@pytest.mark.parametrize("block", cases("python"))
+def test_every_python_example_runs(block, desk, capsys):
+    namespace_of(block)
+
+
+def column_table(columns: dict) -> str:
+    lines = [f"| `{name}` | {c.dtype} |{f' {c.unit}' * bool(c.unit)} | {c.meaning} |" for name, c in columns.items()]
+    return "\n".join(["| column | dtype | unit | meaning |", "| --- | --- | --- | --- |", *lines])
+
+
+@pytest.mark.parametrize(("heading", "columns"), [("The table", COLUMNS), ("The ranking", BOARD_COLUMNS)])
+def test_the_columns_are_told_as_the_code_has_them(heading, columns):
+    expected = column_table(columns)
+    assert expected in section("results.md", heading), f"put this below '{heading}':\n\n{expected}"
+
+
+def test_every_status_is_explained():
+    told = section("results.md", "The table").partition("What the statuses mean")[2]
+    assert codes([told]) == list(terms.STATUSES)
+
+
+# Scores
+
+
+def told_scores() -> pd.DataFrame:
+    columns = [("ring8", "real_floor"), ("ring8", "noise"), ("grid25", "real_floor"), ("grid25", "noise")]
+    columns += [("digits", "real_floor"), ("digits", "noise")]
+    cells = rows(section("scores.md", "Floors and noise"))
+    return pd.DataFrame([row[1:] for row in cells], index=[row[0].strip("`") for row in cells], columns=columns)
+
+
+def test_floors_and_noise_are_as_told():
+    told, text = told_scores(), section("scores.md", "Floors and noise")
+    for column, scores in references().items():
+        cells = told[column]
+        assert set(cells[cells != ""].index) == set(scores)
+        for name, score in scores.items():
+            assert f"{score.n_fake:,} " in text
+            expected = score.value if score.value == 0 else pytest.approx(score.value, rel=0.01)
+            assert float(cells[name]) == expected, (column, name, format_number(score.value))
+
+
+def test_each_score_is_told_with_its_metric_direction_and_mean_in_the_order_of_the_records():
+    scores = {**references()["digits", "noise"], **references()["ring8", "noise"]}
+    told = rows(section("scores.md", "What is measured"))
+    names = [codes(row[:1])[-1].replace("<extractor>", "digits") for row in told]
+    assert names == list(scores)
+    assert [(row[1].strip("`"), row[2], row[4]) for row in told] == [
+        (score.metric, score.direction, score.mean) for score in scores.values()
+    ]
+
+
+@pytest.mark.parametrize("row", rows(section("scores.md", "The classifiers")), ids=lambda row: row[0])
+def test_the_classifiers_accuracy_is_the_one_in_their_weights(row):
+    choice = terms.Choice(row[0].strip("`"))
+    extractor = Workshop(registry(), Places(), torch.device("cpu")).make("extractor", choice, Places())
+    assert row[1] == str(extractor.dimension)
+    assert row[2].startswith(f"{extractor.accuracy * 100:.2f} % of ")
+
+
+# Pages
+
+
+def slug(heading: str) -> str:
+    """The anchor that a heading gets."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(DOCS.glob("decisions/*.md"))], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text_of(page)):
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), target
+        headings = re.findall(r"^#+ (.+)$", text_of(linked), re.MULTILINE) if linked.suffix == ".md" else []
+        assert not anchor or anchor in map(slug, headings), target
+
+
+def test_every_page_can_be_reached_from_the_first():
+    seen, queue = set(), [DOCS / "index.md"]
+    while queue:
+        page = queue.pop()
+        seen.add(page)
+        links = re.findall(r"\]\(([^)#:]+\.md)", text_of(page))
+        queue += {(page.parent / link).resolve() for link in links} - seen
+    assert {page.resolve() for page in DOCS.rglob("*.md")} <= {page.resolve() for page in seen}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_fits_a_terminal(page):
+    lines = text_of(page).splitlines()
+    assert len(lines) <= 250
+    assert max(map(len, lines), default=0) <= 140

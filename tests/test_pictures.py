@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganbench.pictures import FAKE_COLOUR, PLOT_PIXELS, REAL_COLOUR, draw_samples, image_grid, point_plot
+from ganbench.protocols import Data
+
+SQUARE = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+
+
+def pixels(picture):
+    return np.asarray(picture)
+
+
+def places(picture, colour):
+    """Rows and columns (N, 2) of the pixels of a colour."""
+    return np.argwhere((pixels(picture) == colour).all(axis=2))
+
+
+def test_images_stand_row_by_row_with_a_white_pixel_between():
+    images = torch.arange(10, dtype=torch.uint8).reshape(10, 1, 1, 1).expand(10, 1, 2, 2) * 10
+    grid = pixels(image_grid(images))
+    assert grid.shape == (2 * 3 - 1, 8 * 3 - 1, 3)
+    assert (grid[0:2, 3:5] == 10).all()
+    assert (grid[3:5, 0:2] == 80).all()
+    assert (grid[2] == 255).all()
+    assert (grid[:, 2] == 255).all()
+    assert (grid[3:5, 6:8] == 255).all()  # nothing stands there
+
+
+def test_colours_keep_their_channels():
+    image = torch.tensor([10, 20, 30], dtype=torch.uint8).reshape(1, 3, 1, 1)
+    assert pixels(image_grid(image)).tolist() == [[[10, 20, 30]]]
+
+
+def test_a_grid_shows_at_most_64_images():
+    assert image_grid(torch.zeros(200, 1, 4, 4, dtype=torch.uint8)).size == (8 * 5 - 1, 8 * 5 - 1)
+    assert image_grid(torch.zeros(3, 1, 4, 4, dtype=torch.uint8)).size == (3 * 5 - 1, 4)
+
+
+def test_points_are_drawn_upwards_in_the_frame_of_the_real_ones():
+    picture = point_plot(SQUARE, torch.tensor([[0.5, 1.0]]))
+    assert picture.size == (PLOT_PIXELS, PLOT_PIXELS)
+    (row, column) = places(picture, FAKE_COLOUR).mean(axis=0)
+    margin = PLOT_PIXELS * 0.2 / 1.4
+    assert row == pytest.approx(margin, abs=1.5)
+    assert column == pytest.approx(PLOT_PIXELS / 2, abs=1.5)
+    assert len(places(picture, REAL_COLOUR)) >= 4
+
+
+def test_points_outside_the_frame_are_not_drawn():
+    assert len(places(point_plot(SQUARE, torch.tensor([[9.0, 0.5], [0.5, -9.0]])), FAKE_COLOUR)) == 0
+
+
+def test_the_frame_does_not_depend_on_the_fakes():
+    one = point_plot(SQUARE, torch.tensor([[0.5, 0.5]]))
+    other = point_plot(SQUARE, torch.tensor([[0.5, 0.5], [100.0, 100.0]]))
+    assert (pixels(one) == pixels(other)).all()
+
+
+def test_points_of_more_dimensions_are_drawn_by_the_first_two():
+    deeper = torch.cat([SQUARE, torch.full((4, 1), 7.0)], dim=1)
+    assert (pixels(point_plot(deeper, deeper)) == pixels(point_plot(SQUARE, SQUARE))).all()
+
+
+def test_points_on_a_line_are_drawn_along_the_middle():
+    picture = point_plot(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.25]]))
+    (row, column) = places(picture, FAKE_COLOUR).mean(axis=0)
+    assert row == pytest.approx(PLOT_PIXELS / 2, abs=1.5)
+    assert column == pytest.approx(PLOT_PIXELS * 0.45 / 1.4, abs=1.5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "heldout"),
+    [
+        (torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.zeros(9, 1, 8, 8, dtype=torch.uint8)),
+        (torch.zeros(5, 2), SQUARE),
+    ],
+)
+def test_a_picture_of_samples_is_a_png(tmp_path, samples, heldout):
+    draw_samples(samples, Data(heldout, heldout), tmp_path / "samples.png")
+    with Image.open(tmp_path / "samples.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.mode == "RGB"

@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from small import ODD, performed, reference, trial
+
+from ganbench.errors import PluginError
+from ganbench.events import last_event
+from ganbench.protocols import Data, Places
+from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, RECORD, TRIAL, Store
+from ganbench.tasks import Task
+from ganbench.terms import AXES, Optimiser, Spent
+from ganbench.training import Diverged
+from ganbench.trial import LATENT_BLOCK, evaluation_latents, failure, perform, reference_samples
+
+LOSSES = [
+    "minimax",
+    "nonsaturating",
+    "lsgan",
+    "hinge",
+    "wgan",
+    "wgan-gp",
+    "relativistic + r1(gamma=0.1) + r2(gamma=0.1)",
+]
+CURVE_OF_TRAINING = {
+    "discriminator/adversarial",
+    "generator/adversarial",
+    "logit/real",
+    "logit/fake",
+    "discriminator/accuracy",
+    "gradient_norm/discriminator",
+    "gradient_norm/generator",
+}
+
+
+def values(attempt):
+    return {score.name: score.value for score in attempt.record().scores}
+
+
+def curve(attempt):
+    return pd.read_parquet(attempt.path / CURVE)
+
+
+def timeless(attempt):
+    """The curve but for what a clock says."""
+    return curve(attempt).drop(columns=["device_seconds", "wall_seconds"])
+
+
+# --- trials that end well
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """An attempt at eight steps of 5 × 16 images, measured at a quarter, at half and at the end."""
+    made = trial(loss="wgan-gp", budget={"steps": 8}, points=[0.25, 0.5], ema_half_life_kimg=1)
+    return performed(made, tmp_path_factory.mktemp("results"))
+
+
+def test_a_trial_leaves_a_record_and_all_that_belongs_to_it(trained):
+    assert sorted(path.name for path in trained.path.iterdir()) == sorted(
+        [
+            TRIAL,
+            ENVIRONMENT,
+            "events.jsonl",
+            CURVE,
+            "samples-00000002.png",
+            "samples-00000004.png",
+            "samples-00000008.png",
+            GENERATOR,
+            RECORD,
+        ]
+    )
+
+
+def test_the_record_of_a_trial_says_what_it_is_and_what_was_spent(trained):
+    record = trained.record()
+    assert (record.key, record.kind, record.status) == (trained.job().key, "trial", "ok")
+    assert (record.message, record.failed_step) == ("", None)
+    assert record.started_at < record.finished_at
+    assert record.spent.kimg == 8 * 5 * 16 / 1000
+    assert record.spent.steps == 8
+    assert record.spent.device_seconds > 0
+    assert record.spent.petaflops == pytest.approx(8 * record.costs["flops_per_step"] / 1e15)
+
+
+def test_the_scores_are_those_at_the_end_of_the_budget(trained):
+    last = curve(trained).iloc[-1]
+    assert values(trained)
+    for name, value in values(trained).items():
+        assert value == last[name] or (value is None and pd.isna(last[name]))
+    assert all(score.n_fake == 100 for score in trained.record().scores)
+
+
+def test_the_costs_add_up(trained):
+    record = trained.record()
+    costs, seconds = record.costs, record.spent.device_seconds
+    assert costs["steps_per_second"] == pytest.approx(8 / seconds)
+    assert costs["images_per_second"] == pytest.approx(640 / seconds)
+    assert costs["generator_parameters"] == (4 * 8 + 8) + (8 * 2 + 2)
+    assert costs["discriminator_parameters"] == (2 * 8 + 8) + (8 + 1)
+    assert 0 < costs["training_seconds"] + costs["evaluation_seconds"] <= costs["wall_seconds"]
+    assert costs["sampling_images_per_second"] > 0
+    assert costs["peak_memory_bytes"] > 50 * 2**20
+
+
+def test_the_curve_has_a_row_for_each_point_against_every_axis(trained):
+    rows = curve(trained)
+    assert rows["steps"].tolist() == [2, 4, 8]
+    assert rows["kimg"].tolist() == [0.16, 0.32, 0.64]
+    for axis in (*AXES, "wall_seconds"):
+        assert rows[axis].is_monotonic_increasing
+        assert (rows[axis] > 0).all()
+    assert {*CURVE_OF_TRAINING, "discriminator/gradient_penalty"} <= set(rows.columns)
+    assert rows["discriminator/accuracy"].between(0, 1).all()
+
+
+def test_the_environment_is_there_for_every_attempt(trained):
+    environment = trained.environment()
+    assert environment["device_kind"] == "cpu"
+    assert environment["threads"] == 1
+
+
+def test_events_tell_of_the_last_evaluation(trained):
+    event = last_event(trained, "evaluated")
+    assert event["share"] == 1.0
+    assert event["spent"]["steps"] == 8
+    assert event["scores"] == values(trained)
+    assert last_event(trained, "started")
+
+
+def test_the_saved_generator_is_the_average_that_was_scored(trained, tmp_path):
+    saved = load_file(trained.path / GENERATOR)
+    assert {name: tuple(tensor.shape) for name, tensor in saved.items()} == {
+        "layers.0.weight": (8, 4),
+        "layers.0.bias": (8,),
+        "layers.2.weight": (2, 8),
+        "layers.2.bias": (2,),
+    }
+    plain = performed(trial(loss="wgan-gp", budget={"steps": 8}), tmp_path)
+    assert not torch.equal(load_file(plain.path / GENERATOR)["layers.0.weight"], saved["layers.0.weight"])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_objective_trains_in_the_plane(loss, tmp_path):
+    record = performed(trial(loss=loss), tmp_path).record()
+    assert (record.status, record.message) == ("ok", "")
+
+
+def test_a_packed_discriminator_trains_for_the_same_budget(tmp_path):
+    made = trial(discriminator="mlp(width=8, depth=1, packing=4)", budget={"kimg": 0.05})
+    record = performed(made, tmp_path).record()
+    assert (record.status, record.spent.steps) == ("ok", 4)  # 16 images a step
+    assert made.budget.overshoot(record.spent)["kimg"] == pytest.approx(0.014)
+
+
+def test_pictures_are_trained_on_and_measured(tmp_path):
+    metrics = ["frechet", "classes"]
+    made = trial("digits", "hinge", "dcgan(width=4)", "dcgan(width=4)", budget={"steps": 2}, metrics=metrics)
+    attempt = performed(made, tmp_path)
+    assert attempt.record().status == "ok"
+    assert values(attempt)["fcd_digits"] > 0
+
+
+# --- the same again
+
+
+def test_a_trial_done_twice_leaves_the_same_scores_curve_and_weights(tmp_path):
+    made = trial(loss="wgan-gp", generator="dropout", points=2, ema_half_life_kimg=1)
+    first, again = performed(made, tmp_path / "a"), performed(made, tmp_path / "b")
+    assert first.record().scores == again.record().scores
+    assert (first.path / GENERATOR).read_bytes() == (again.path / GENERATOR).read_bytes()
+    pd.testing.assert_frame_equal(timeless(first), timeless(again), check_exact=True)
+
+
+def test_another_seed_leaves_other_weights_and_another_curve(tmp_path):
+    first, other = (performed(trial(seed=seed), tmp_path) for seed in (0, 1))
+    assert (first.path / GENERATOR).read_bytes() != (other.path / GENERATOR).read_bytes()
+    assert not timeless(first).equals(timeless(other))
+
+
+@pytest.mark.parametrize("generator", ["dropout", "mlp(width=8, norm=batch)"])
+def test_evaluations_leave_training_untouched(generator, tmp_path):
+    """Whatever they draw, switch or normalise: the weights at the end are the same, bit for bit."""
+    made = trial(generator=generator, metrics=["modes", "drawing"], budget={"steps": 10})
+    once = performed(made, tmp_path)
+    often = performed(replace(made, evaluation=replace(made.evaluation, points=(0.2, 0.4, 0.6, 0.8, 1.0))), tmp_path)
+    assert len(curve(once)) == 1
+    assert len(curve(often)) == 5
+    assert (once.path / GENERATOR).read_bytes() == (often.path / GENERATOR).read_bytes()
+    assert once.record().scores == often.record().scores
+
+
+def test_what_came_before_in_the_process_does_not_matter(tmp_path):
+    made = trial(generator="dropout")
+    first = performed(made, tmp_path)
+    torch.manual_seed(99)
+    again = performed(made, tmp_path)
+    assert (first.path / GENERATOR).read_bytes() == (again.path / GENERATOR).read_bytes()
+
+
+def test_a_trial_leaves_the_global_random_state_alone(tmp_path):
+    before = torch.get_rng_state()
+    performed(trial(), tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_latents_are_the_same_however_many_are_wanted():
+    made = trial()
+    few, many = evaluation_latents(made, 10), evaluation_latents(made, LATENT_BLOCK + 10)
+    assert few.shape == (10, 4)
+    assert many.shape == (LATENT_BLOCK + 10, 4)
+    assert torch.equal(many[:10], few)
+    assert torch.equal(evaluation_latents(made, 2 * LATENT_BLOCK)[: LATENT_BLOCK + 10], many)
+    assert not torch.equal(many[:10], many[LATENT_BLOCK:])
+    assert not torch.equal(evaluation_latents(trial(seed=1), 10), few)
+
+
+# --- trials that fail
+
+
+@pytest.mark.parametrize(("step", "player"), [(1, "generator"), (3, "discriminator")])
+def test_a_trial_whose_loss_is_not_finite_diverged_at_that_step(step, player, tmp_path):
+    attempt = performed(trial(loss=f"nan-at(step={step}, player={player})"), tmp_path)
+    record = attempt.record()
+    assert (record.status, record.failed_step) == ("diverged", step)
+    assert record.message == f"a loss term, a logit or a gradient is not finite at step {step}"
+    assert record.spent.steps == 6
+    assert record.scores == ()
+    assert record.costs["wall_seconds"] > 0
+    assert not (attempt.path / GENERATOR).exists()
+
+
+def test_a_trial_with_a_learning_rate_far_too_large_diverges(tmp_path):
+    made = trial(loss="lsgan")
+    training = replace(made.training, discriminator=Optimiser("sgd", 1e30))
+    record = performed(replace(made, training=training), tmp_path).record()
+    assert record.status == "diverged"
+    assert 1 <= record.failed_step <= 2
+
+
+def test_a_generator_whose_samples_are_not_finite_diverged(tmp_path):
+    record = performed(trial(generator="torn", points=[0.5]), tmp_path).record()
+    assert (record.status, record.failed_step) == ("diverged", 3)
+    assert record.message == "a generated sample is not finite at step 3"
+    assert record.spent.steps == 3
+
+
+def test_a_divergence_keeps_the_curve_up_to_it(tmp_path):
+    attempt = performed(trial(loss="nan-at(step=5)", points=[0.5]), tmp_path)
+    assert attempt.record().status == "diverged"
+    assert curve(attempt)["steps"].tolist() == [3]
+
+
+def test_a_plugin_that_raises_is_a_record_with_the_step_and_a_log(tmp_path):
+    attempt = performed(trial(loss="raising(step=4)"), tmp_path)
+    record = attempt.record()
+    assert (record.status, record.failed_step, record.spent.steps) == ("error", 4, 4)
+    assert record.message.startswith("loss 'raising(step=4)' of plugin file ")
+    assert record.message.endswith("raised ValueError: out of ideas")  # the first line alone
+    log = (attempt.path / LOG).read_text()
+    assert "Traceback (most recent call last)" in log
+    assert "ValueError: out of ideas\nand of words" in log
+    assert attempt.environment()["device_kind"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"loss": "scalar"}, "loss 'scalar' .*: term 'adversarial' gave a tensor of shape ()"),
+        ({"generator": "wide"}, "generator 'wide' .* gave a tensor of shape (16, 3), expected"),
+        ({"discriminator": "matrix"}, "discriminator 'matrix' .* gave a tensor of shape (16, 1), expected"),
+        ({"generator": "weightless"}, "generator 'weightless' .* has no weights to train"),
+        ({"dataset": "double"}, "dataset 'double' .* heldout is torch.float64"),
+    ],
+)
+def test_a_plugin_that_breaks_its_contract_is_named_in_the_record(changes, message, tmp_path):
+    record = performed(trial(**{"metrics": ["drawing"], **changes}), tmp_path).record()
+    assert (record.status, record.failed_step) == ("error", None)
+    begin, _, end = message.partition(" .*")
+    assert record.message.startswith(begin)
+    assert end in record.message
+    assert "\n" not in record.message
+
+
+def test_running_out_of_memory_has_a_status_of_its_own(tmp_path):
+    record = performed(trial(generator="greedy"), tmp_path).record()
+    assert record.status == "oom"
+    assert "generator 'greedy'" in record.message
+
+
+def test_a_component_that_is_not_installed_here_is_a_record_too(tmp_path):
+    made = trial(loss="raising")
+    attempt = Store(tmp_path).begin(made)
+    perform(Task(made, attempt, Places(), "cpu"))  # without the plugin file
+    assert attempt.record().status == "error"
+    assert "no loss named 'raising'" in attempt.record().message
+
+
+def test_a_device_that_is_not_there_is_a_record_too(tmp_path):
+    made = trial()
+    attempt = Store(tmp_path).begin(made)
+    perform(Task(made, attempt, Places(), "nonsense:0", (ODD,)))
+    assert attempt.record().status == "error"
+    assert (attempt.path / LOG).is_file()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message", "step"),
+    [
+        (Diverged(7, "a weight"), "diverged", "a weight is not finite at step 7", 7),
+        (PluginError("first\nsecond"), "error", "first", 9),
+        (ValueError(""), "error", "ValueError", 9),
+        (MemoryError(), "oom", "MemoryError", 9),
+        (torch.OutOfMemoryError("CUDA out of memory"), "oom", "OutOfMemoryError: CUDA out of memory", 9),
+        (RuntimeError("DefaultCPUAllocator: no\nmore"), "oom", "RuntimeError: DefaultCPUAllocator: no", 9),
+    ],
+)
+def test_what_an_exception_stands_for(error, status, message, step):
+    outcome = failure(error, Spent(steps=9))
+    assert (outcome.status, outcome.message, outcome.failed_step) == (status, message, step)
+    assert outcome.spent == Spent(steps=9)
+
+
+def test_memory_that_runs_out_behind_another_error_is_still_memory():
+    error = PluginError("loss 'x' raised RuntimeError")
+    assert failure(error, Spent()).status == "error"
+    error.__cause__ = torch.OutOfMemoryError("CUDA out of memory")
+    assert failure(error, Spent()).status == "oom"
+
+
+def test_what_fails_before_the_first_step_has_no_step():
+    assert failure(PluginError("no weights"), Spent()).failed_step is None
+
+
+# --- references
+
+
+@pytest.mark.parametrize("name", ["real_floor", "noise"])
+def test_a_reference_leaves_a_record_with_scores_and_a_picture(name, tmp_path):
+    attempt = performed(reference(name), tmp_path)
+    record = attempt.record()
+    assert (record.kind, record.status, record.spent) == ("reference", "ok", Spent())
+    assert {"wall_seconds", "evaluation_seconds"} == set(record.costs)
+    assert (attempt.path / "samples-00000000.png").is_file()
+    assert attempt.environment()["device_kind"] == "cpu"
+
+
+def test_real_samples_score_better_than_noise_and_nearly_perfectly(tmp_path):
+    real, noise = (values(performed(reference(name, samples=1000), tmp_path)) for name in ("real_floor", "noise"))
+    assert real["modes_20pct"] == 8
+    assert real["high_quality"] == pytest.approx(0.989, abs=0.02)
+    assert noise["modes_20pct"] < 8
+    assert noise["high_quality"] < 0.1
+
+
+def test_a_real_reference_draws_training_samples_without_repetition():
+    data = Data(train=torch.arange(20.0).reshape(10, 2), heldout=torch.full((10, 2), 99.0))
+    samples = reference_samples(reference("real_floor"), data, 10)
+    assert sorted(samples[:, 0].tolist()) == list(range(0, 20, 2))
+    assert torch.equal(samples, reference_samples(reference("real_floor"), data, 10))
+    assert len(reference_samples(reference("real_floor"), data, 4)) == 4
+
+
+def test_a_reference_is_the_same_again(tmp_path):
+    first, again = (performed(reference("noise"), tmp_path / name) for name in "ab")
+    assert first.record().scores == again.record().scores
