@@ -9,6 +9,7 @@ from __future__ import annotations
 import pandas as pd  # noqa: F401 - loaded for the processes to come
 import pyarrow.parquet  # noqa: F401
 import scipy.linalg  # noqa: F401
+import sklearn.datasets  # noqa: F401
 import torch
 import torch_fidelity  # noqa: F401
 import torchvision  # noqa: F401
