@@ -23,7 +23,7 @@ WIDE = 100
 
 STATUS_STYLES = {"ok": "green", "done": "green", "fails": "red", "failed": "red", "broken": "red", "ambiguous": "red"}
 
-WRAPPED = ("variant", "summary", "paper", "description", "reason", "cause", "detail")
+WRAPPED = ("subject", "variant", "summary", "paper", "description", "reason", "cause", "detail")
 
 
 def suite_rows() -> list[Row]:

@@ -26,7 +26,7 @@ BOARD_COLUMNS: dict[str, Column] = {
     "budget": Column(TEXT, "limits of the budget"),
     "kind": Column(TEXT, "trial, or reference: measured, never ranked"),
     "rank": Column(
-        TEXT, "rank, or the range that the seeds leave open; a dash where all failed, empty for a reference"
+        TEXT, "rank, or the range that the seeds leave open; a dash where every trial failed, empty for a reference"
     ),
     "rank_low": Column(WHOLE, "1 + how many variants are wholly better"),
     "rank_high": Column(WHOLE, "how many variants are not wholly worse, itself among them"),
@@ -204,7 +204,7 @@ def _ranked(rows: list[Row], direction: str) -> list[Row]:
     better = (share[:, None] > share) | beyond  # (variants, variants): row wholly better than column
     lows, highs = 1 + better.sum(axis=0), len(rows) - better.sum(axis=1)
     for row, low, high in zip(rows, lows, highs, strict=True):
-        text = "–" if row["ok"] == 0 else f"{low}" if low == high else f"{low}–{high}"  # nothing measured, no rank
-        row |= {"rank_low": low, "rank_high": high, "rank": text}
+        text = f"{low}" if low == high else f"{low}–{high}"
+        row |= {"rank_low": low, "rank_high": high, "rank": text if share.any() else "–"}  # nothing measured, no rank
     means = np.array([sign * row["mean"] for row in rows])
     return [rows[i] for i in np.lexsort((means, -share))]  # stable: equals stay in the order of their names

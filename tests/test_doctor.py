@@ -8,6 +8,7 @@ from commands import ganbench
 from ganbench import __version__, doctor
 from ganbench.doctor import examine
 from ganbench.plugins import discover
+from ganbench.protocols import Places
 
 SICK = """
 from ganbench import Component, hookimpl
@@ -45,7 +46,7 @@ def statuses(rows):
 
 
 def test_what_is_installed_is_ok_what_is_not_here_is_missing_and_the_network_is_not_asked(tmp_path, offline):
-    rows = examine(discover(), tmp_path)
+    rows = examine(discover(), Places(tmp_path))
     found = statuses(rows)
     assert {tuple(row) for row in rows} == {("subject", "status", "detail")}
     assert next(row["detail"] for row in rows if row["subject"] == "ganbench").startswith(__version__)
@@ -62,7 +63,7 @@ def test_what_a_plugin_does_wrong_fails_and_is_told_with_its_owner(tmp_path, off
     monkeypatch.setattr(doctor, "_software", list)
     (tmp_path / "sick.py").write_text(SICK)
     (tmp_path / "broken.py").write_text("import nowhere_to_be_found")
-    rows = examine(discover([tmp_path / "sick.py", tmp_path / "broken.py"]), tmp_path)
+    rows = examine(discover([tmp_path / "sick.py", tmp_path / "broken.py"]), Places(tmp_path))
     details = {row["subject"]: row["detail"] for row in rows}
     found = statuses(rows)
     assert found["dataset sick"] == found["dataset gone"] == found[f"plugin {tmp_path / 'broken.py'}"] == "fails"

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ganbench.seeding import global_stream
 from ganbench_classifiers.networks import DIGITS, MNIST, Architecture, Classifier
 
 
@@ -19,7 +20,8 @@ def test_channels_are_averaged():
 
 
 def test_doubling_the_stated_deviation_halves_the_features_and_leaves_the_logits():
-    network = Classifier(Architecture(4, ((2, 2),), features=5, classes=3)).eval()
+    with global_stream(0, "weights"):
+        network = Classifier(Architecture(4, ((2, 2),), features=5, classes=3)).eval()
     images = torch.randint(0, 256, (6, 1, 4, 4), generator=torch.Generator().manual_seed(2)).float()
     before, logits = network(images)
     network.deviation = torch.tensor(2.0)

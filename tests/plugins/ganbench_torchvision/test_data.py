@@ -11,6 +11,7 @@ from PIL import Image
 from torchvision import datasets
 
 from ganbench.errors import DataError
+from ganbench.folders import CACHE_VARIABLE
 from ganbench.protocols import Places
 from ganbench_torchvision import files, ganbench_datasets
 from ganbench_torchvision.data import cifar10, fashion_mnist, mnist
@@ -125,10 +126,10 @@ def test_missing_data_are_named_with_both_ways_to_get_them(tmp_path, load, folde
 
 
 def test_without_a_data_root_the_users_cache_is_looked_in(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.platformdirs, "user_cache_path", lambda name: tmp_path / name)
-    with pytest.raises(DataError, match=r"ganbench.data.MNIST.raw"):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    with pytest.raises(DataError, match=r"data.MNIST.raw"):
         mnist(Places())
-    write_grey(tmp_path / "ganbench" / "data")
+    write_grey(tmp_path / "data")
     assert len(mnist(Places()).train) == 6
 
 
