@@ -118,6 +118,12 @@ class _OneTotal:
         return
 
 
+def forget_peak_memory(device: torch.device) -> None:
+    """Start the peak anew, on a GPU: what evaluation takes is not training's. A processor's peak cannot be reset."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """The most memory that was in use: the allocator's on a GPU, the whole process's (torch included) on a CPU."""
     if device.type == "cuda":

@@ -31,9 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-plugins_app = typer.Typer(
-    help="The installed generators, discriminators, losses, data sets and metrics.", no_args_is_help=True
-)
+plugins_app = typer.Typer(help="List what plugins offer.", no_args_is_help=True)
 app.add_typer(plugins_app, name="plugins")
 
 
@@ -85,7 +83,7 @@ def run(
     only: OnlyOption = None,
     device: DeviceOption = "auto",
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Trials at a time on a CPU. Default: one for each core.")
+        int | None, typer.Option("--workers", min=1, help="Trials at a time. Default: one a core, or one a GPU.")
     ] = None,
     data_root: DataRootOption = None,
     download: DownloadOption = False,
@@ -94,7 +92,10 @@ def run(
     retry: Annotated[Literal["failed"] | None, typer.Option("--retry", help="Run failed trials again too.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run every trial again, recorded or not.")] = False,
 ) -> None:
-    """Train and measure what SUITE names and has no record yet, then write the leaderboard."""
+    """Train and measure SUITE, and write its leaderboard.
+
+    What is recorded already is not done again.
+    """
     from ganbench.protocols import Places
     from ganbench.runner import Redo, Settings
 
@@ -123,7 +124,7 @@ def plan(
     plugin: PluginOption = None,
     format: ListingOption = "text",  # noqa: A002 - the option's name
 ) -> None:
-    """Show what SUITE would run, what is done already, and what is skipped and why."""
+    """Show what running SUITE would do, and what it skips."""
     from ganbench.listings import plan_rows, print_plan
     from ganbench.store import Store
 
@@ -199,7 +200,10 @@ def leaderboard(
         Path | None, typer.Option("--html", metavar="FILE", help="Write the page, one offline file.")
     ] = None,
 ) -> None:
-    """Rank the variants, with intervals, real-data floors and failures."""
+    """Rank the variants of RESULTS.
+
+    With intervals over seeds, the floor that real data sets, and failures.
+    """
     from ganbench.report import write_page
     from ganbench.statistics import board
     from ganbench.tables import load_results
@@ -219,7 +223,7 @@ def doctor(
     weights: WeightsOption = None,
     plugin: PluginOption = None,
 ) -> None:
-    """Tell versions, devices, plugins and caches, and what would fail."""
+    """Look at this machine: what is here, what would fail."""
     from ganbench.doctor import examine
     from ganbench.listings import print_rows
     from ganbench.plugins import discover
@@ -242,7 +246,10 @@ def sample(
     device: Annotated[str, typer.Option("--device", help="cpu, or a GPU such as cuda:0.")] = "cpu",
     plugin: PluginOption = None,
 ) -> None:
-    """Write samples of a trained generator: PNG files, or points as one NumPy array."""
+    """Write samples of a trained generator.
+
+    Images become PNG files, points one NumPy array.
+    """
     from ganbench.plugins import discover
     from ganbench.sampling import export
     from ganbench.store import find_attempt

@@ -18,10 +18,14 @@ BLOCK_BYTES = 4096
 
 
 class EventLog:
-    """The events of one attempt, written as they happen. `spent` is what was last reported."""
+    """The events of one attempt, written as they happen. `spent` is what was last reported.
+
+    Every report carries the newest scores, so that its reader needs no other.
+    """
 
     def __init__(self, attempt: Attempt, budget: Budget | None = None) -> None:
         self.spent = Spent()
+        self._scores: dict[str, float | None] = {}
         self._path = attempt.path / EVENTS
         self._budget = budget
         self._next_report = 0.0
@@ -38,13 +42,17 @@ class EventLog:
         now = time.monotonic()
         if now >= self._next_report and self._budget is not None:
             self._next_report = now + REPORT_SECONDS
-            self.write("progress", share=min(self._budget.progress(spent), 1.0), spent=asdict(spent))
+            self._report("progress")
 
     def evaluated(self, spent: Spent, scores: tuple[Score, ...]) -> None:
         """Tell the scores at an evaluation point."""
         self.spent = spent
-        share = 1.0 if self._budget is None else min(self._budget.progress(spent), 1.0)
-        self.write("evaluated", share=share, spent=asdict(spent), scores={s.name: s.value for s in scores})
+        self._scores = {score.name: score.value for score in scores}
+        self._report("evaluated")
+
+    def _report(self, event: str) -> None:
+        share = 1.0 if self._budget is None else min(self._budget.progress(self.spent), 1.0)
+        self.write(event, share=share, spent=asdict(self.spent), scores=self._scores)
 
 
 def last_event(attempt: Attempt, *names: str) -> dict[str, Any]:

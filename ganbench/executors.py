@@ -61,9 +61,10 @@ class LocalProcesses:
     def prepare(self, job: Job, places: Places, plugin_files: Sequence[Path]) -> None:
         """Load the job's data and extractor once, so that what may be fetched is there before trials ask for it.
 
-        Raises DataError where something is missing or damaged; a plugin's own mistakes are left for the trials to show.
+        Raises DataError where something is missing or damaged. What else goes wrong is left for the trials to show.
         """
-        self._pool.schedule(_prepare, args=[job, places, plugin_files]).result()
+        with contextlib.suppress(ProcessExpired, MemoryError):
+            self._pool.schedule(_prepare, args=[job, places, plugin_files]).result()
 
     def cuda_devices(self) -> list[str]:
         """The names that torch gives to this machine's GPUs, asked of a process that ends at once."""

@@ -168,7 +168,6 @@ def view_for(console: Console, total: int) -> LiveView | PlainView:
 
 def _progress_of(task: Task) -> tuple[float, str]:
     """How far a job is (0 to 1), and its newest score in words."""
-    share = last_event(task.attempt, "progress", "evaluated").get("share", 0.0)
-    scores = last_event(task.attempt, "evaluated").get("scores", {})
-    known = [(name, value) for name, value in scores.items() if value is not None]
-    return float(share), f"{known[0][0]} {known[0][1]:.4g}" if known else ""
+    report = last_event(task.attempt, "progress", "evaluated")
+    known = [(name, value) for name, value in report.get("scores", {}).items() if value is not None]
+    return float(report.get("share", 0.0)), f"{known[0][0]} {known[0][1]:.4g}" if known else ""

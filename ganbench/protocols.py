@@ -29,7 +29,8 @@ class Game:
     `real` and `fake` have the shape that the discriminator judges: (N, C, H, W) or (N, D), with packed samples on the
     channel axis where packing is used (then N is the batch size divided by the packing). `fake` is detached when the
     discriminator moves. `critic` maps such a batch to logits of shape (N,); `generator` maps `latents` (N, Z) to fakes,
-    packed alike. `labels` is (N,) int64 or None. `rng` lives on the device of the data. `step` counts from 1.
+    packed alike. `labels` is int64, one a sample of the batch before packing, or None. `rng` lives on the device of the
+    data. `step` counts from 1.
     """
 
     real: Tensor

@@ -212,7 +212,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ResultsError(f"{path}: larger than {MAX_JSON_BYTES} bytes, so not a file that ganbench wrote")
-        data = json.loads(path.read_bytes())
+        data = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -220,6 +220,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ResultsError(f"{path}: holds a {type(data).__name__}, expected a JSON object")
     return data
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _validated(adapter: TypeAdapter[Any], data: dict[str, Any], path: Path) -> Any:

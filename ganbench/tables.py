@@ -54,6 +54,9 @@ COLUMNS: dict[str, Column] = {
     **{f"overshoot_{axis}": Column(REAL, f"how far {axis} went past its limit; missing without one") for axis in AXES},
     "wall_seconds": Column(REAL, "time from the start of the process to the record", "s"),
     "training_seconds": Column(REAL, "time in training", "s"),
+    "preparation_seconds": Column(
+        REAL, "time in loading, building and rehearsing, which no budget is charged for", "s"
+    ),
     "evaluation_seconds": Column(REAL, "time in evaluation, which no budget is charged for", "s"),
     "images_per_second": Column(REAL, "real images shown per second of training after warm-up", "1/s"),
     "steps_per_second": Column(REAL, "generator updates per second of training after warm-up", "1/s"),

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ganbench.events import last_event
 from ganbench.protocols import Places
 from ganbench.store import LOG, Attempt
-from ganbench.terms import Job, Record, Status, kind_of
+from ganbench.terms import Job, Record, Spent, Status, kind_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,17 @@ def now() -> str:
 
 def commit_loss(task: Task, status: Status, message: str, started_at: str) -> Record:
     """Record a job whose process ended without a word of its own."""
-    record = Record(task.job.key, kind_of(task.job), status, started_at=started_at, finished_at=now(), message=message)
+    spent = Spent(**last_event(task.attempt, "progress", "evaluated").get("spent", {}))
+    record = Record(
+        task.job.key,
+        kind_of(task.job),
+        status,
+        started_at=started_at,
+        finished_at=now(),
+        message=message,
+        failed_step=spent.steps or None,
+        spent=spent,
+    )
     log = task.attempt.path / LOG
     if not log.exists():
         log.write_text(message + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from ganbench.accounting import clock_for, count_flops, peak_memory_bytes
+from ganbench.accounting import clock_for, count_flops, forget_peak_memory, peak_memory_bytes
 from ganbench.building import Workshop, build_engine, build_evaluator, load_data
 from ganbench.datasets import noise_like, quantise
 from ganbench.environment import describe_environment
@@ -58,9 +58,17 @@ def perform(task: Task) -> None:
     except Exception as error:  # noqa: BLE001 - whatever a trial dies of is a row of the results
         (task.attempt.path / LOG).write_text(traceback.format_exc(), encoding="utf-8")
         outcome = failure(error, events.spent)
-    outcome = replace(outcome, costs={"wall_seconds": time.perf_counter() - began, **outcome.costs})
+    outcome = replace(outcome, costs={**_seconds(time.perf_counter() - began, outcome), **outcome.costs})
     kind, finished = kind_of(task.job), now()
     task.attempt.commit(Record(task.job.key, kind, started_at=started, finished_at=finished, **vars(outcome)))
+
+
+def _seconds(wall: float, outcome: Outcome) -> dict[str, float]:
+    """The whole job's time, and the part of it that went into getting ready: loading, building and rehearsing."""
+    if outcome.status != "ok":
+        return {"wall_seconds": wall}
+    told = outcome.costs.get("training_seconds", 0.0) + outcome.costs.get("evaluation_seconds", 0.0)
+    return {"wall_seconds": wall, "preparation_seconds": wall - told}
 
 
 def failure(error: BaseException, spent: Spent) -> Outcome:
@@ -131,8 +139,10 @@ class Measured:
         self._latents = evaluation_latents(trial, evaluator.count).to(workshop.device)
         self._sampling = clock_for(workshop.device)
         self._device = workshop.device
+        forget_peak_memory(self._device)
         self._started = time.perf_counter()
         self._evaluation_seconds = 0.0
+        self._peak_memory_bytes = 0
         self._rows: list[dict[str, float | None]] = []
         self._scores: tuple[Score, ...] = ()
         self._spent = Spent()
@@ -141,6 +151,7 @@ class Measured:
         """Measure the generator now: one row of the curve, one picture, the current scores. Raises Diverged."""
         began = time.perf_counter()
         self._events.spent = spent
+        self._peak_memory_bytes = max(self._peak_memory_bytes, peak_memory_bytes(self._device))
         samples = self._samples(players, spent)
         with global_stream(0, "metrics", self._device):  # whatever a plugin's metric draws
             self._scores = self._evaluator.scores(samples)
@@ -151,6 +162,7 @@ class Measured:
         self._rows.append({**asdict(spent), **wall, **values, **statistics})
         write_atomically(self._attempt.path / CURVE, pd.DataFrame(self._rows).to_parquet(index=False))
         self._events.evaluated(spent, self._scores)
+        forget_peak_memory(self._device)
         self._evaluation_seconds += time.perf_counter() - began
 
     def _samples(self, players: Players, spent: Spent) -> Tensor:
@@ -173,7 +185,7 @@ class Measured:
             "images_per_second": spent.kimg * 1000 / seconds,
             "steps_per_second": spent.steps / seconds,
             "sampling_images_per_second": sampled / max(self._sampling.seconds(), 1e-9),
-            "peak_memory_bytes": float(peak_memory_bytes(self._device)),
+            "peak_memory_bytes": float(self._peak_memory_bytes),
             "generator_parameters": float(_count_parameters(engine.players.generator)),
             "discriminator_parameters": float(_count_parameters(engine.players.discriminator)),
             "flops_per_step": float(flops),

@@ -344,7 +344,7 @@ def test_a_reference_leaves_a_record_with_scores_and_a_picture(name, tmp_path):
     attempt = performed(reference(name), tmp_path)
     record = attempt.record()
     assert (record.kind, record.status, record.spent) == ("reference", "ok", Spent())
-    assert {"wall_seconds", "evaluation_seconds"} == set(record.costs)
+    assert {"wall_seconds", "preparation_seconds", "evaluation_seconds"} == set(record.costs)
     assert (attempt.path / "samples-00000000.png").is_file()
     assert attempt.environment()["device_kind"] == "cpu"
 
