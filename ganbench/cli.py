@@ -107,7 +107,7 @@ def run(
     places = Places(_absolute(data_root), download, _absolute(weights))
     settings = Settings(places, device, workers, _files(plugin), redo)
     folder = _results_folder(read, results)
-    _announce(console, read, planned, registry)
+    _announce(console, read, suite, planned, registry, folder)
     try:
         failed = _run_and_report(console, planned, folder, settings)
     except KeyboardInterrupt:
@@ -287,16 +287,20 @@ def _nothing_to_train(suite: Suite, planned: Plan) -> str:
     return f"suite {suite.name}: nothing to train.{why}"
 
 
-def _announce(console: Console, suite: Suite, planned: Plan, registry: Registry) -> None:
-    console.print(f"[bold]{suite.name}[/bold] {suite.description}", highlight=False)
+def _announce(console: Console, suite: Suite, written: str, planned: Plan, registry: Registry, folder: Path) -> None:
+    """Say what is about to run, and leave the tracebacks of broken plugins in a log beside the results."""
+    from rich.text import Text
+
+    console.print(Text.assemble((suite.name, "bold"), f" {suite.description}"))
     if planned.skipped:
-        console.print(
-            f"{len(planned.skipped)} combinations skipped; 'ganbench plan {suite.name}' says why.", highlight=False
-        )
-    for broken in registry.broken:
-        console.print(
-            f"[yellow]plugin '{broken.plugin}' ({broken.owner}) is broken:[/yellow] {broken.cause}", highlight=False
-        )
+        reasons = f"ganbench plan {written}"
+        console.print(Text(f"Skipped combinations: {len(planned.skipped)}; '{reasons}' says why."))
+    if registry.broken:
+        from ganbench.listings import log_broken
+
+        for broken in registry.broken:
+            console.print(Text(f"Broken {broken}", style="yellow"))
+        console.print(Text(f"Tracebacks: {log_broken(registry, folder)}"))
 
 
 def _run_and_report(console: Console, planned: Plan, folder: Path, settings: Any) -> int:

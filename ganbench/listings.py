@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench import history
+from ganbench.errors import ResultsError
 from ganbench.live import duration
 from ganbench.plan import Plan
-from ganbench.store import Store
+from ganbench.plugins import Registry
+from ganbench.store import Store, write_atomically
 from ganbench.suite import Suite, shipped_suites
 from ganbench.terms import Job, Trial
 
@@ -53,7 +56,7 @@ def _job_row(job: Job, store: Store) -> Row:
 
 def print_plan(console: Console, suite: Suite, plan: Plan, rows: Sequence[Row]) -> None:
     """The trials of each variant in one line, the skipped ones with their reasons, and how long it will take."""
-    console.print(f"[bold]{suite.name}[/bold]: {suite.description}", highlight=False)
+    console.print(Text.assemble((suite.name, "bold"), f": {suite.description}"))
     trials = [row for row in rows if row["seed"] is not None]
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in trials:
@@ -111,6 +114,18 @@ def print_components(console: Console, rows: Sequence[Row]) -> None:
     hidden = ("cause",) if console.width >= WIDE else ("cause", "version", "paper")
     told = [{**row, "summary": row["cause"] or row["summary"]} for row in rows]
     print_rows(console, [{column: row[column] for column in row if column not in hidden} for row in told])
+
+
+def log_broken(registry: Registry, folder: Path) -> Path:
+    """Write what broke each broken plugin, with its traceback, to a file in `folder`; gives the file."""
+    path = folder / "plugins.log"
+    text = "\n".join(f"{broken}\n{broken.details}" for broken in registry.broken)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be written ({error.strerror}). Pass --results DIR") from error
+    return path
 
 
 def print_rows(console: Console, rows: Sequence[Row]) -> None:

@@ -32,8 +32,6 @@ def labels(ranking: pd.DataFrame) -> list[str]:
     """A short name for each row: what tells it from the others, and the recipe's hash where nothing else does."""
     trials = trials_of(ranking)
     parts = [name for name in PARTS if trials[name].nunique() > 1] or ["loss"]
-    if "generator" in parts and (trials["generator"] == trials["discriminator"]).all():
-        parts.remove("discriminator")  # "dcgan / hinge" says it all
     shared = set(trials.loc[trials.duplicated("variant", keep=False), "variant"])
     return [_label(row, parts, row["variant"] in shared) for row in records(ranking)]
 
@@ -47,7 +45,9 @@ def named(ranking: pd.DataFrame) -> pd.DataFrame:
 def _label(row: dict[str, Any], parts: list[str], ambiguous: bool) -> str:
     if row["kind"] == "reference":
         return REFERENCE_NAMES.get(str(row["variant"]), str(row["variant"]))
-    name = one_line(" / ".join(row[part] for part in parts))
+    alike = row["generator"] == row["discriminator"] and "discriminator" in parts
+    told = [part for part in parts if not (alike and part == "generator")]  # both players of one kind: said once
+    name = one_line(" / ".join(row[part] for part in told))
     return f"{name} [{row['recipe']}]" if ambiguous else name
 
 
