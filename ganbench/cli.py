@@ -365,7 +365,7 @@ def _echo_json(rows: Any) -> None:
 
 def _write_or_echo(rendered: str | bytes, out: Path | None) -> None:
     if out is None:
-        typer.echo(rendered)
+        typer.echo(rendered, nl=not str(rendered).endswith("\n"))
         return
     data = rendered if isinstance(rendered, bytes) else rendered.encode()
     try:

@@ -140,7 +140,8 @@ def write_reports(results: Path, meanings: Mapping[str, str] | None = None) -> t
     page = results / "leaderboard.html"
     write_page(page, table, ranked, meanings)
     _write(results / "leaderboard.md", render_markdown(ranked))
-    _write(results / "table.csv", str(render_table(table, "csv")))
+    told_elsewhere = table.drop(columns="path")  # a file to be shared names no folder of this machine
+    _write(results / "table.csv", str(render_table(told_elsewhere, "csv")))
     return page, ranked
 
 

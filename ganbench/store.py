@@ -2,7 +2,7 @@
 
 <results>/runs/<key>/<attempt>/
     trial.json environment.json events.jsonl log.txt curve.parquet samples-*.png generator.safetensors
-    record.json    written last, by fsync and atomic rename: an attempt without it never happened
+    record.json    the last file, renamed into place once it is safe: an attempt without it never happened
 """
 
 from __future__ import annotations

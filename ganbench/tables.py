@@ -1,4 +1,4 @@
-"""Results as pandas tables: one row a job, or one row a point of a curve."""
+"""Results as pandas tables: a row for each job, or for each point of a curve."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ AXES: tuple[str, ...] = tuple(item.name for item in fields(Spent))
 
 @dataclass(frozen=True)
 class Budget:
-    """What each trial may spend. Of the limits that are set, the first one reached ends training."""
+    """What each trial may spend. Whichever limit comes first is the end."""
 
     kimg: float | None = None
     steps: int | None = None

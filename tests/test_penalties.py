@@ -132,7 +132,7 @@ def test_the_gradient_penalty_of_a_curved_critic_is_taken_between_real_and_fake(
     assert_close(gradient_penalty(half_square, real, fake, 2.5, rng(5)), 2.5 * (norms - 1) ** 2)
 
 
-def test_r1_of_a_linear_critic_is_half_gamma_times_the_squared_weight_norm():
+def test_a_linear_critic_pays_in_r1_half_gamma_times_the_squared_weight_norm():
     penalty = zero_centred_penalty(linear_critic(3.0, (2,)), normal(4, 2), gamma=0.5)
     assert_close(penalty, torch.full((4,), 0.5 / 2 * 9, dtype=torch.float64))
 
