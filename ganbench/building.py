@@ -15,7 +15,7 @@ from ganbench.objective import Objective, blame
 from ganbench.plugins import Registry, Source
 from ganbench.protocols import Data, Extractor, Places
 from ganbench.seeding import global_stream, stream
-from ganbench.terms import PACKING, Choice, Evaluation, Kind, Trial
+from ganbench.terms import PACKING, Choice, Evaluation, Job, Kind, Trial
 from ganbench.training import Batches, Engine, Players, averaged, packed_shape
 
 
@@ -31,6 +31,18 @@ class Workshop:
         """A component in the words of a message: what it is and whose."""
         offer = self.registry.find(kind, choice)
         return f"{kind} '{choice}' of {Source(offer.plugin, offer.owner, offer.version)}"
+
+    def sources(self, job: Job) -> list[str]:
+        """The plugins that a job's parts come from, with their versions or their files' hashes."""
+        kinds: list[tuple[Kind, Choice]] = [("dataset", job.dataset)]
+        kinds += [("metric", choice) for choice in job.evaluation.metrics]
+        kinds += [("extractor", job.evaluation.extractor)] if job.evaluation.extractor else []
+        if isinstance(job, Trial):
+            variant = job.variant
+            kinds += [("generator", variant.generator), ("discriminator", variant.discriminator)]
+            kinds += [("loss", variant.loss), *(("penalty", choice) for choice in variant.penalties)]
+        offers = [self.registry.find(kind, choice) for kind, choice in kinds]
+        return sorted({f"{offer.plugin}: {offer.code or f'{offer.owner} {offer.version}'}" for offer in offers})
 
     def make(self, kind: Kind, choice: Choice, *arguments: object) -> Any:
         """Import a component's target and call it with `arguments` and the choice's parameters."""
@@ -49,6 +61,8 @@ def load_data(workshop: Workshop, choice: Choice) -> Data:
     shape = shape_of(workshop.registry.find("dataset", choice).component, choice)
     dtype = torch.uint8 if len(shape) == 3 else torch.float32
     for name, samples in (("train", data.train), ("heldout", data.heldout)):
+        if not isinstance(samples, torch.Tensor):
+            raise PluginError(f"{label}: {name} is a {type(samples).__name__}, expected a tensor")
         if samples.dtype != dtype or tuple(samples.shape[1:]) != shape or not len(samples):
             came = f"{samples.dtype} of shape {tuple(samples.shape)}"
             raise PluginError(f"{label}: {name} is {came}, expected {dtype} of shape (N, {', '.join(map(str, shape))})")
@@ -129,6 +143,6 @@ def _network(workshop: Workshop, kind: Kind, choice: Choice, *arguments: object)
     network = workshop.make(kind, choice, *arguments)
     if not isinstance(network, nn.Module):
         raise PluginError(f"{workshop.label(kind, choice)} gave a {type(network).__name__}, expected a torch.nn.Module")
-    if not any(True for _ in network.parameters()):
+    if not any(parameter.requires_grad for parameter in network.parameters()):
         raise PluginError(f"{workshop.label(kind, choice)} has no weights to train")
     return network

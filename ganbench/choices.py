@@ -67,7 +67,7 @@ def parse_objective(written: str | Mapping[str, Any]) -> tuple[Choice, tuple[Cho
 
 
 def resolve(registry: Registry, kind: Kind, choice: Choice) -> Choice:
-    """The choice with every parameter checked and coerced, and `defaults` filled in.
+    """The choice with every parameter checked and coerced, and `defaults` and `code` filled in.
 
     A parameter that was set to its default counts as left alone, so that equal trials have equal keys. Each
     discriminator takes `packing` besides its own parameters.
@@ -83,7 +83,9 @@ def resolve(registry: Registry, kind: Kind, choice: Choice) -> Choice:
         raise ChoiceError(f"{kind} '{choice.name}': {', '.join(missing)} must be set, for there is no default")
     changed = {name: value for name, value in values.items() if not _is_default(known[name], value)}
     defaults = {name: parameter.default for name, parameter in known.items() if name not in changed}
-    return Choice(choice.name, tuple(sorted(changed.items())), choice.owner, tuple(sorted(defaults.items())))
+    return Choice(
+        choice.name, tuple(sorted(changed.items())), choice.owner, tuple(sorted(defaults.items())), offer.code
+    )
 
 
 def _parameters(offer: Offer) -> dict[str, Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -85,6 +86,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Trials at a time. Default: one a core, or one a GPU.")
     ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="End a trial that takes longer.")
+    ] = None,
     data_root: DataRootOption = None,
     download: DownloadOption = False,
     weights: WeightsOption = None,
@@ -105,11 +109,11 @@ def run(
         raise GanbenchError(_nothing_to_train(read, planned))
     redo: Redo = "all" if force else "failed" if retry else "missing"
     places = Places(_absolute(data_root), download, _absolute(weights))
-    settings = Settings(places, device, workers, _files(plugin), redo)
+    settings = Settings(places, device, workers, _files(plugin), redo, timeout)
     folder = _results_folder(read, results)
     _announce(console, read, suite, planned, registry, folder)
     try:
-        failed = _run_and_report(console, planned, folder, settings)
+        failed = _run_and_report(console, planned, registry, folder, settings)
     except KeyboardInterrupt:
         typer.echo("Interrupted. Every trial that ended is recorded; the same command does the rest.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -204,6 +208,7 @@ def leaderboard(
 
     With intervals over seeds, the floor that real data sets, and failures.
     """
+    from ganbench.plugins import discover
     from ganbench.report import write_page
     from ganbench.statistics import board
     from ganbench.tables import load_results
@@ -212,7 +217,7 @@ def leaderboard(
     ranked = board(results_table, score)
     _print_board(ranked, format)
     if html is not None:
-        write_page(html, results_table, ranked)
+        write_page(html, results_table, ranked, _meanings(discover()))
         typer.echo(f"Leaderboard: {html.resolve()}", err=True)
 
 
@@ -260,6 +265,9 @@ def sample(
 
 def main() -> None:
     """Run the command line. A request that cannot be met is one message and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
     try:
         app()
     except GanbenchError as error:
@@ -303,7 +311,12 @@ def _announce(console: Console, suite: Suite, written: str, planned: Plan, regis
         console.print(Text(f"Tracebacks: {log_broken(registry, folder)}"))
 
 
-def _run_and_report(console: Console, planned: Plan, folder: Path, settings: Any) -> int:
+def _meanings(registry: Registry) -> dict[str, str]:
+    """What each metric tells, in a sentence."""
+    return {offer.component.name: offer.component.summary for offer in registry.offers if offer.kind == "metric"}
+
+
+def _run_and_report(console: Console, planned: Plan, registry: Registry, folder: Path, settings: Any) -> int:
     """Run what is to do, write the leaderboard, and give the number of trials whose newest record is a failure."""
     from ganbench.live import view_for
     from ganbench.report import write_reports
@@ -319,7 +332,7 @@ def _run_and_report(console: Console, planned: Plan, folder: Path, settings: Any
     if todo:
         with view_for(console, len(todo)) as view:
             run_jobs(todo, store, settings, view)
-    page, ranked = write_reports(folder)
+    page, ranked = write_reports(folder, _meanings(registry))
     _print_board(ranked, "text")
     latest = [store.latest(job.key) for job in jobs]
     failed = sum(attempt is None or attempt.record().status != "ok" for attempt in latest)

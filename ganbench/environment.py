@@ -33,6 +33,14 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     }
 
 
+def settle(device: torch.device) -> None:
+    """Bring this process into the state that every trial runs in: one thread, float32 throughout, its own GPU."""
+    torch.set_num_threads(1)
+    torch.backends.cudnn.allow_tf32 = False
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
 def package_version(name: str) -> str:
     """The installed version of a distribution, or `not installed`."""
     try:

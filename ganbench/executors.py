@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -15,8 +16,9 @@ from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
-from ganbench.errors import GanbenchError, PluginError
+from ganbench.errors import DataError, GanbenchError
 from ganbench.protocols import Places
+from ganbench.store import LOG
 from ganbench.tasks import Task
 from ganbench.terms import Job, Status
 
@@ -35,7 +37,7 @@ class LocalProcesses:
 
     def __init__(self, workers: int) -> None:
         os.environ.update(ONE_THREAD)
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        method = "forkserver" if sys.platform == "linux" else "spawn"  # elsewhere, a fork may not use what was loaded
         context = multiprocessing.get_context(method)
         if method == "forkserver":
             context.set_forkserver_preload(["ganbench.warm"])
@@ -53,9 +55,12 @@ class LocalProcesses:
             self._pool.stop()  # type: ignore[no-untyped-call]  # kills what still runs: its attempts stay without a record, so they never happened
         self._pool.join()
 
-    def submit(self, task: Task) -> Future[None]:
-        """Start the task as soon as a process is free. Its record is in its attempt's folder afterwards."""
-        future: Future[None] = self._pool.schedule(_perform, args=[task])
+    def submit(self, task: Task, seconds: float | None = None) -> Future[None]:
+        """Start the task as soon as a process is free, and kill it if it takes longer than `seconds`.
+
+        Its record is in its attempt's folder afterwards, unless its process came to a bad end.
+        """
+        future: Future[None] = self._pool.schedule(_perform, args=[task], timeout=seconds)
         return future
 
     def prepare(self, job: Job, places: Places, plugin_files: Sequence[Path]) -> None:
@@ -95,6 +100,8 @@ def default_workers() -> int:
 
 def loss_of(error: BaseException | None) -> tuple[Status, str]:
     """What to record of a process that left no record, from what its future raised."""
+    if isinstance(error, TimeoutError):
+        return "timeout", "the trial took longer than the limit of --timeout"
     if isinstance(error, ProcessExpired):
         code = error.exitcode
         how = f"by signal {_signal_name(-code)}" if code is not None and code < 0 else f"with exit status {code}"
@@ -113,15 +120,31 @@ def _perform(task: Task) -> None:
     from ganbench.trial import perform
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    log = task.attempt.path / LOG
+    _print_to(log)
     perform(task)
+    sys.stdout.flush()
+    if not log.stat().st_size:
+        log.unlink()
+
+
+def _print_to(path: Path) -> None:
+    """Send what this process prints, plugins' words too, to a file: the terminal shows the run."""
+    with path.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def _prepare(job: Job, places: Places, plugin_files: Sequence[Path]) -> None:
     from ganbench.building import prepare
     from ganbench.plugins import discover
 
-    with contextlib.suppress(PluginError):
+    try:
         prepare(discover(plugin_files), places, job.dataset, job.evaluation.extractor)
+    except DataError:
+        raise
+    except Exception:  # noqa: BLE001 - the trials run into it too, and leave it as rows with logs
+        return
 
 
 def _end_with_parent() -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from ganbench.errors import DataError, PluginError, suggest
 from ganbench.objective import blame
 from ganbench.protocols import Data, Evidence, Extractor, Metric
-from ganbench.terms import Score
+from ganbench.tables import COLUMNS, CURVE_LABELS
+from ganbench.terms import AXES, Score
+
+ROUNDING = 1e-3
+"""How far below 0 a distance may come out by rounding alone, where both sides are the same samples."""
 
 BATCH_SIZE = 64
 """Images that an extractor sees at a time: Inception's first layers then take about half a gigabyte."""
@@ -162,13 +169,35 @@ def _collect(metrics: Sequence[Metric], evidence: Evidence) -> tuple[Score, ...]
     return tuple(scores.values())
 
 
+_score = TypeAdapter(Score)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
+_TAKEN = {*COLUMNS, *CURVE_LABELS, *AXES}
+
+
 def _checked(metric: Metric, result: Any) -> tuple[Score, ...]:
-    """What the metric gave, if it is scores with values that can be stored."""
+    """What the metric gave, if it is scores that can be stored, and read again."""
     own_name = f"metric {type(metric).__module__}:{type(metric).__qualname__}"
     title = metric.label if isinstance(metric, Labelled) else own_name
     if not isinstance(result, tuple) or not all(isinstance(score, Score) for score in result):
         raise PluginError(f"{title} gave {result!r:.80}, expected a tuple of Score")
     for score in result:
-        if score.value is not None and not math.isfinite(score.value):
-            raise PluginError(f"{title} gave {score.value} for '{score.name}', expected a finite number, or None")
+        if problem := _problem(score):
+            raise PluginError(f"{title} gave {score.value} for '{score.name}': {problem}")
     return result
+
+
+def _problem(score: Score) -> str | None:
+    try:
+        _score.validate_json(json.dumps(vars(score), default=repr), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if not _NAME.fullmatch(score.name):
+        return "expected a name of letters, digits, '_' and '.'"
+    if score.name in _TAKEN:
+        return "that is a column of every table; take another name"
+    if score.value is not None and not math.isfinite(score.value):
+        return "expected a finite number, or None"
+    if score.mean == "geometric" and score.value is not None and score.value < -ROUNDING:
+        return "a geometric mean needs values above 0"
+    return None

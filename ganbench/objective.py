@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganbench.errors import GanbenchError, PluginError
+from ganbench.errors import DataError, GanbenchError, PluginError
 from ganbench.protocols import Game, Loss, Penalty, Terms
 
 
@@ -21,9 +21,11 @@ def blame(label: str) -> Iterator[None]:
     """
     try:
         yield
-    except (GanbenchError, MemoryError, torch.OutOfMemoryError):
+    except (DataError, PluginError, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception as error:
+    except GanbenchError as error:
+        raise PluginError(f"{label}: {error}") from error
+    except (Exception, SystemExit) as error:
         raise PluginError(f"{label} raised {type(error).__name__}: {error}") from error
 
 

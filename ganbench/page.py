@@ -158,7 +158,6 @@ def _row(row: Cells, scale: Scale | None) -> Cells:
     return {
         **row,
         "group": group,
-        "leads": group == "complete" and row["rank_low"] == 1,
         "swatch": row["place"] if group != "reference" and row["place"] < COLOURS else None,
         "medians": {name.removeprefix("median_"): value for name, value in row.items() if name.startswith("median_")},
         "strip": _strip(row, scale) if scale and row["values"] and group != "reference" else None,

@@ -8,6 +8,7 @@ checked; only then are they offered. In a plugin file the target `":MyLoss"` mea
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import os
 import re
@@ -56,6 +57,13 @@ class Offer:
     plugin: str
     owner: str
     version: str = ""
+
+    @property
+    def code(self) -> str:
+        """What tells this code from its other versions: a file's hash, a version; empty for ganbench's own plugins."""
+        if not self.version:
+            return f"{self.owner} {hashlib.sha256(Path(self.plugin).read_bytes()).hexdigest()[:12]}"
+        return "" if _same_owner(self.owner, PROJECT) else f"{self.owner} {self.version}"
 
     def __str__(self) -> str:
         return f"{self.kind} '{self.component.name}' of {Source(self.plugin, self.owner, self.version)}"

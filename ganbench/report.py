@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench.errors import ResultsError
-from ganbench.standings import labels, lead_sentence, protocol_line, rankings, records, secondary_scores
+from ganbench.standings import labels, lead_sentence, named, protocol_line, rankings, records, secondary_scores
 from ganbench.statistics import CONFIDENCE, board
 from ganbench.store import write_atomically
 from ganbench.tables import load_curves, load_results
@@ -74,8 +74,8 @@ def _rich_ranking(ranking: pd.DataFrame, secondary: int) -> Group:
             no_wrap=not left,
             min_width=VARIANT_WIDTH if left else None,
         )
-    for row, cells in zip(records(ranking), rows, strict=True):
-        style = "dim" if row["kind"] == "reference" else "bold" if row["rank_low"] == 1 else ""
+    for row, cells in zip(records(named(ranking)), rows, strict=True):
+        style = "dim" if row["kind"] == "reference" else "bold" if row["leads"] else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)
     title = Text(f"{one_line(ranking['dataset'].iloc[0])} · {protocol_line(ranking)}", style="bold")
     return Group(title, Text(lead_sentence(ranking)), Text(""), table, Text(""))

@@ -24,13 +24,14 @@ Redo = Literal["missing", "failed", "all"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a suite is run on this machine. None of it changes what a trial is."""
+    """How a suite is run on this machine. Of all this only the plugins' code is part of what a trial is."""
 
     places: Places = Places()
     device: str = "auto"
     workers: int | None = None
     plugin_files: tuple[Path, ...] = ()
     redo: Redo = "missing"
+    timeout_seconds: float | None = None
 
 
 class View(Protocol):
@@ -69,15 +70,15 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> li
         return records
     workers = min(settings.workers or default_workers(), len(jobs))
     with LocalProcesses(workers) as executor:
+        free = deque(device_slots(executor, settings.device, workers)[:workers])
         for job in {(job.dataset, job.evaluation.extractor): job for job in jobs}.values():
             executor.prepare(job, settings.places, settings.plugin_files)
-        free = deque(device_slots(executor, settings.device, workers)[:workers])
         waiting = deque(jobs)
         running: dict[Future[None], tuple[Task, str]] = {}
         while waiting or running:
             while waiting and free:
                 task = _task(waiting.popleft(), store, settings, free.popleft())
-                running[executor.submit(task)] = (task, now())
+                running[executor.submit(task, settings.timeout_seconds)] = (task, now())
                 view.started(task)
             ended, _ = wait(running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
             for future in ended:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ganbench.building import Workshop, build_generator
 from ganbench.contracts import shape_of
 from ganbench.datasets import quantise
+from ganbench.environment import settle
 from ganbench.errors import GanbenchError, ResultsError
 from ganbench.plugins import Registry
 from ganbench.protocols import Places
@@ -51,8 +52,8 @@ def scored_count(attempt: Attempt) -> int:
 def draw(attempt: Attempt, workshop: Workshop, count: int) -> Tensor:
     """`count` samples at rest: uint8 images (count, C, H, W) or float32 points (count, D).
 
-    With the count that was scored these are the samples that were scored, bit for bit on the same software and
-    processor; more of them begin with the same latents.
+    With the count that was scored these are the samples that were scored, bit for bit on the same software and the same
+    kind of device; more of them begin with the same latents.
     """
     generator, trial = load_generator(attempt, workshop)
     latents = evaluation_latents(trial, count).to(workshop.device)
@@ -69,7 +70,7 @@ def export(attempt: Attempt, registry: Registry, device: str, count: int | None,
         workshop = Workshop(registry, Places(), torch.empty(0, device=device).device)
     except (RuntimeError, AssertionError) as error:
         raise GanbenchError(f"--device {device}: {str(error).splitlines()[0]}") from error
-    torch.set_num_threads(1)
+    settle(workshop.device)
     samples = draw(attempt, workshop, count or scored_count(attempt))
     write_samples(samples, folder)
     return len(samples)
@@ -79,6 +80,13 @@ def write_samples(samples: Tensor, folder: Path) -> None:
     """Images as `000000.png`, …; points as one `points.npy` (N, D). Raises ResultsError where `folder` has files."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ResultsError(f"{folder}: exists and is not an empty folder. Pass another one with --out")
+    try:
+        _write(samples, folder)
+    except OSError as error:
+        raise ResultsError(f"{folder}: cannot be written ({error.strerror}). Pass another one with --out") from error
+
+
+def _write(samples: Tensor, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if samples.dtype != torch.uint8:
         np.save(folder / "points.npy", samples.numpy())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -22,12 +24,23 @@ def stream(seed: int, name: str, device: torch.device | str = "cpu") -> torch.Ge
 
 @contextmanager
 def global_stream(seed: int, name: str, device: torch.device | str = "cpu") -> Iterator[None]:
-    """torch's global generators, seeded for the block and put back after it: for code that takes no generator.
+    """The global generators of torch, NumPy and Python, seeded for the block and put back after it.
 
-    Weight initialisation and dropout in `torch.nn` are such code. Those of the CPU and of `device` are put back; no
-    other GPU is woken up.
+    For code that takes no generator: weight initialisation and dropout in `torch.nn`, and plugins. torch has one for
+    the CPU and one for each GPU; only that of `device` is touched besides the CPU's.
     """
-    device = torch.device(device)
-    with torch.random.fork_rng([device] if device.type == "cuda" else [], device_type="cuda"):
-        torch.manual_seed(stream_seed(seed, name))
-        yield
+    device, own_seed = torch.device(device), stream_seed(seed, name)
+    cuda = [device] if device.type == "cuda" else []
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - that is the one to put back
+    with torch.random.fork_rng(cuda, device_type="cuda"):
+        torch.default_generator.manual_seed(own_seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(own_seed)
+        random.seed(own_seed)
+        np.random.seed(own_seed % 2**32)  # noqa: NPY002
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002

@@ -85,7 +85,7 @@ Choices = Annotated[tuple[OneChoice, ...], Field(min_length=1)]
 Objective = Annotated[tuple[Choice, tuple[Choice, ...]], PlainValidator(_objective)]
 Requirements = tuple[Annotated[str, AfterValidator(_requirement)], ...]
 Seeds = Annotated[
-    tuple[Annotated[int, Field(strict=True, ge=0, lt=2**63)], ...],
+    tuple[Annotated[int, Field(strict=True, ge=0, lt=2**32)], ...],
     Field(min_length=1, max_length=MOST_SEEDS),
     BeforeValidator(_counted_seeds),
     AfterValidator(_unique),

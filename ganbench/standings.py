@@ -37,9 +37,10 @@ def labels(ranking: pd.DataFrame) -> list[str]:
 
 
 def named(ranking: pd.DataFrame) -> pd.DataFrame:
-    """`ranking` with two more columns: `label`, and `place`, 0 for the best variant and -1 for a reference."""
+    """`ranking` with three more columns: `label`, `place` (0 for the best variant, -1 for a reference) and `leads`."""
     trial = (ranking["kind"] == "trial").astype("int64")
-    return ranking.assign(label=labels(ranking), place=(trial.cumsum() * trial - 1).astype("int64"))
+    place = (trial.cumsum() * trial - 1).astype("int64")
+    return ranking.assign(label=labels(ranking), place=place, leads=ranking.index.isin(leading_group(ranking)))
 
 
 def _label(row: dict[str, Any], parts: list[str], ambiguous: bool) -> str:
@@ -89,19 +90,39 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
     """What the ranking says, and no more than it says, in a sentence or two."""
     names, trials = labels(ranking), trials_of(ranking)
     score, direction = ranking["score"].iloc[0], ranking["direction"].iloc[0]
-    complete = trials[(trials["ok"] == trials["attempted"]) & (trials["ok"] > 0)]
+    complete = _complete(trials)
     after = f"After {ranking['budget'].iloc[0]}"
     if complete.empty:
-        return f"{after}, no variant finished every one of its seeds, so none leads."
+        return f"{after}, no variant has a score for every one of its seeds, so none leads."
     leader = complete.index[0]
     best = score_text(*(float(ranking.loc[leader, name]) for name in ("mean", "low", "high")))
+    equals = int((complete["mean"] == complete["mean"].iloc[0]).sum())
+    if equals > 1:
+        return f"{after}, {equals} variants share the best {score}: {best} ({direction} is better)."
     said = f"{after}, {names[leader]} has the best {score}: {best} ({direction} is better)."
+    if len(trials) == 1:
+        return said
     if complete["low"].isna().any():
         return f"{said} Some variants ran one seed only, and one seed cannot tell them apart."
-    tied = [names[i] for i in complete.index if i != leader and complete["rank_low"][i] == 1]
+    tied = [names[i] for i in leading_group(ranking) if i != leader]
     if not tied:
         return f"{said} No other variant's interval reaches it."
     return f"{said} These seeds do not separate it from {_enumerated(tied)}."
+
+
+def leading_group(ranking: pd.DataFrame) -> list[Any]:
+    """The index of the best variant, then of those whose intervals reach its interval; empty if every one failed."""
+    complete = _complete(trials_of(ranking))
+    if complete.empty:
+        return []
+    leader = complete.iloc[0]
+    lower = ranking["direction"].iloc[0] == "lower"
+    beyond = complete["low"] > leader["high"] if lower else complete["high"] < leader["low"]
+    return list(complete.index[~beyond])
+
+
+def _complete(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials[(trials["ok"] == trials["attempted"]) & (trials["ok"] > 0)]
 
 
 def _enumerated(names: list[str]) -> str:

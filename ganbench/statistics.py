@@ -116,28 +116,27 @@ def board(table: pd.DataFrame, score: str | None = None) -> pd.DataFrame:
     plain.attrs = {}  # pandas copies them at every step
     rows: list[Row] = []
     for (dataset, _), group in plain[plain["kind"] == "trial"].groupby(["dataset", "protocol"], sort=True):
-        names = _scores_of(table.attrs["measured"], str(dataset))
+        names = _scores_of(group, table.attrs["measured"], str(dataset))
         name = score or next(iter(names), _UNSCORED)
         if name == _UNSCORED or name in names:
-            trials = _comparable(group, name, table.attrs["measured"])
+            trials = _once(group)
             rows += _ranking(trials, _references(plain, trials), name, rules.get(name), names)
     medians = [f"median_{name}" for name in rules]
     kinds = {name: column.dtype for name, column in BOARD_COLUMNS.items()} | dict.fromkeys(medians, REAL)
     return pd.DataFrame(rows, columns=[*BOARD_COLUMNS, *medians]).astype(kinds)
 
 
-def _scores_of(measured: dict[str, dict[str, Any]], dataset: str) -> list[str]:
-    """The scores that were measured on `dataset`, in the order of the records."""
-    return list(dict.fromkeys(name for suite in measured.values() for name in suite.get(dataset, ())))
+def _scores_of(group: pd.DataFrame, measured: dict[str, dict[str, Any]], dataset: str) -> list[str]:
+    """The scores that rows of `group` have, in the order of the records; where all failed, those they were to have."""
+    suites = set(group["suite"])
+    told = (datasets.get(dataset, ()) for suite, datasets in measured.items() if suite in suites)
+    names = list(dict.fromkeys(name for scores in told for name in scores))
+    return [name for name in names if group[name].notna().any()] if (group["status"] == "ok").any() else names
 
 
-def _comparable(group: pd.DataFrame, score: str, measured: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """`group` without suites that measured other scores only, and each seed of a variant once: as it ran last."""
-    others = [
-        suite for suite, datasets in measured.items()
-        if (names := datasets.get(group["dataset"].iloc[0])) and score not in names
-    ]  # fmt: skip
-    rows = group[~group["suite"].isin(others)].sort_values("finished_at", kind="stable")
+def _once(group: pd.DataFrame) -> pd.DataFrame:
+    """Each seed of a variant once, as it ran last: the same trial may lie in several suites' folders."""
+    rows = group.sort_values("finished_at", kind="stable")
     return rows.drop_duplicates(["variant", "recipe", "seed"], keep="last").sort_values("seed", kind="stable")
 
 

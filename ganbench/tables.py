@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +51,12 @@ COLUMNS: dict[str, Column] = {
     "steps": Column(WHOLE, "generator updates made", "updates"),
     "device_seconds": Column(REAL, "processor or GPU time of training", "s"),
     "petaflops": Column(REAL, "floating-point operations of training", "10^15"),
-    **{f"overshoot_{axis}": Column(REAL, f"how far {axis} went past its limit; missing without one") for axis in AXES},
+    **{
+        f"overshoot_{axis}": Column(
+            REAL, f"how far {axis} went past its limit (below 0: another ended training), if it had one"
+        )
+        for axis in AXES
+    },
     "wall_seconds": Column(REAL, "time from the start of the process to the record", "s"),
     "training_seconds": Column(REAL, "time in training", "s"),
     "preparation_seconds": Column(
@@ -92,9 +97,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
     records.
     Raises ResultsError where there are no results, or a file among them is not what ganbench wrote.
     """
-    entries = _entries(Path(path))
-    measured = _usual_measurements(entries)
-    rows = [_row(entry, measured.get(entry.plan, ())) for entry in entries]
+    entries = sorted(_entries(Path(path)), key=_place)
+    usual = _usual_settings(entries)
+    rows = [_row(entry, usual.get(entry.plan, _Setting())) for entry in entries]
     scores = list(dict.fromkeys(_score_column(score) for entry in entries for score in entry.record.scores))
     table = _typed(pd.DataFrame(rows, columns=_with_scores(scores)), scores)
     table.attrs = {"results": str(path), "scores": _rules(entries), "measured": _measurements(entries)}
@@ -137,13 +142,19 @@ class _Entry:
     def plan(self) -> str:
         """Text of what was asked to be compared with what."""
         evaluation = self.job.evaluation
-        return _canonical(self.job.dataset, evaluation.samples, evaluation.extractor)
+        return _canonical(self.job.dataset, evaluation.samples, evaluation.extractor, evaluation.metrics)
 
     @cached_property
-    def measured(self) -> tuple[tuple[str | int, ...], ...]:
-        """The ways in which its scores were measured."""
-        facts = {(s.extractor, s.weights_sha256, s.n_fake, s.n_real, s.split) for s in self.record.scores}
-        return tuple(sorted(facts))
+    def measured(self) -> tuple[str, ...]:
+        """How each of its scores was measured: all that a record says of a score but its value."""
+        scores = (asdict(replace(score, value=None)) for score in self.record.scores)
+        return tuple(sorted(_canonical(score) for score in scores))
+
+    @property
+    def setting(self) -> _Setting:
+        """What it tells of how, on which data and where it was measured; empty where it did not come to that."""
+        data, device = (str(self.environment.get(name, "")) for name in ("data", "device"))
+        return _Setting(self.measured, data, device)
 
 
 def _entries(path: Path) -> list[_Entry]:
@@ -155,23 +166,40 @@ def _entries(path: Path) -> list[_Entry]:
     ]
 
 
+def _place(entry: _Entry) -> tuple[Any, ...]:
+    """Where a row stands: by suite and data set, references first, then by variant and seed."""
+    job = entry.job
+    trial = (str(job.variant), job.seed) if isinstance(job, Trial) else (job.name, 0)
+    return (entry.suite, str(job.dataset), isinstance(job, Trial), *trial, entry.attempt.key)
+
+
 def _latest(store: Store) -> Iterable[Attempt]:
     """The newest committed attempt at each key: attempts come oldest first, so the last one stays."""
     return {attempt.key: attempt for attempt in store.attempts() if attempt.committed}.values()
 
 
-def _usual_measurements(entries: Sequence[_Entry]) -> dict[str, tuple[tuple[str | int, ...], ...]]:
-    """By plan, how it is measured: a failure has no scores to tell by, yet belongs beside those that have."""
-    counts: dict[str, Counter[Any]] = {}
+class _Setting(NamedTuple):
+    """What a row must share with others to be compared, as far as only a run can tell it."""
+
+    measured: tuple[str, ...] = ()
+    data: str = ""
+    device: str = ""
+
+
+def _usual_settings(entries: Sequence[_Entry]) -> dict[str, _Setting]:
+    """By plan, what is usual: a failure may not have come to tell, yet belongs beside those that did."""
+    counts: dict[str, Counter[_Setting]] = {}
     for entry in entries:
         if entry.measured:
-            counts.setdefault(entry.plan, Counter())[entry.measured] += 1
+            counts.setdefault(entry.plan, Counter())[entry.setting] += 1
     return {plan: counter.most_common(1)[0][0] for plan, counter in counts.items()}
 
 
-def _row(entry: _Entry, usual: tuple[tuple[str | int, ...], ...]) -> dict[str, Any]:
+def _row(entry: _Entry, usual: _Setting) -> dict[str, Any]:
     record = entry.record
-    evaluation = [entry.plan, entry.measured or usual]
+    own = entry.setting
+    setting = _Setting(own.measured or usual.measured, own.data or usual.data, own.device or usual.device)
+    evaluation = [entry.plan, setting.measured, setting.data]
     return {
         "suite": entry.suite,
         "kind": record.kind,
@@ -181,7 +209,7 @@ def _row(entry: _Entry, usual: tuple[tuple[str | int, ...], ...]) -> dict[str, A
         "message": record.message,
         "failed_step": record.failed_step,
         "dataset": str(entry.job.dataset),
-        **_job_cells(entry, evaluation),
+        **_job_cells(entry, evaluation, setting.device),
         "evaluation_protocol": _hash(evaluation),
         **vars(record.spent),
         **_scores(record),
@@ -195,12 +223,11 @@ def _row(entry: _Entry, usual: tuple[tuple[str | int, ...], ...]) -> dict[str, A
     }
 
 
-def _job_cells(entry: _Entry, evaluation: Sequence[Any]) -> dict[str, Any]:
+def _job_cells(entry: _Entry, evaluation: Sequence[Any], device: str) -> dict[str, Any]:
     job = entry.job
     if not isinstance(job, Trial):
         return {"variant": job.name, "protocol": _hash(evaluation)}
     timed = job.budget.device_seconds is not None
-    device = str(entry.environment.get("device", "")) if timed else ""
     overshoot = job.budget.overshoot(entry.record.spent)
     return {
         "variant": str(job.variant),
@@ -209,8 +236,8 @@ def _job_cells(entry: _Entry, evaluation: Sequence[Any]) -> dict[str, Any]:
         "loss": job.variant.objective,
         "seed": job.seed,
         "training": _differences(job.training),
-        "recipe": _hash([job.training, [choice.defaults for choice in _choices(job.variant)]]),
-        "protocol": _hash([evaluation, job.budget, device]),
+        "recipe": _hash([job.training, [(choice.defaults, choice.code) for choice in _choices(job.variant)]]),
+        "protocol": _hash([evaluation, job.budget, device if timed else ""]),
         "budget": str(job.budget),
         **{f"overshoot_{axis}": value for axis, value in overshoot.items()},
     }

@@ -40,9 +40,9 @@ def commit_loss(task: Task, status: Status, message: str, started_at: str) -> Re
         message=message,
         failed_step=spent.steps or None,
         spent=spent,
+        costs={"wall_seconds": (datetime.now(UTC) - datetime.fromisoformat(started_at)).total_seconds()},
     )
-    log = task.attempt.path / LOG
-    if not log.exists():
-        log.write_text(message + "\n", encoding="utf-8")
+    with (task.attempt.path / LOG).open("a", encoding="utf-8") as log:
+        log.write(f"{message}\n")
     task.attempt.commit(record)
     return record

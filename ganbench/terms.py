@@ -35,13 +35,15 @@ class Choice:
 
     `owner` is the distribution to take the component from when two offer the same name (`owner:name`). `defaults` holds
     the parameters that were left alone, once they are known: not written, but part of a trial's key, so that a plugin
-    that changes a default does not pass for its former self.
+    that changes a default does not pass for its former self. `code` tells for the same reason which code it is, where a
+    plugin is not ganbench's own: by its version, or its file's hash.
     """
 
     name: str
     parameters: tuple[tuple[str, Value], ...] = ()
     owner: str = ""
     defaults: tuple[tuple[str, Value], ...] = ()
+    code: str = ""
 
     def __str__(self) -> str:
         inside = ", ".join(f"{key}={_written(value)}" for key, value in self.parameters)

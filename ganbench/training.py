@@ -85,7 +85,7 @@ def packed_shape(shape: tuple[int, ...], packing: int) -> tuple[int, ...]:
 
 def make_optimiser(settings: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
     """torch's optimiser for one player, fused where torch has it."""
-    parameters = list(network.parameters())
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate = settings.learning_rate
     first, second = map(float, settings.betas)  # torch takes no mixture of integers and floats
     if settings.name == "adam":
@@ -331,7 +331,9 @@ def train(
             continue
         meter.clock.pause()
         engine.check()
-        yield Checkpointed(meter.spent(engine), engine.statistics(), final=progress >= 1)
+        spent = meter.spent(engine)  # all of it: while the clock ran, it may have lagged behind the device
+        progress = budget.progress(spent)
+        yield Checkpointed(spent, engine.statistics(), final=progress >= 1)
         remaining = [point for point in remaining if point > progress]
         meter.clock.resume()
 

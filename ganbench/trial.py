@@ -15,8 +15,8 @@ from torch import Tensor
 from ganbench.accounting import clock_for, count_flops, forget_peak_memory, peak_memory_bytes
 from ganbench.building import Workshop, build_engine, build_evaluator, load_data
 from ganbench.datasets import noise_like, quantise
-from ganbench.environment import describe_environment
-from ganbench.errors import GanbenchError
+from ganbench.environment import describe_environment, settle
+from ganbench.errors import GanbenchError, PluginError
 from ganbench.events import EventLog
 from ganbench.metrics import Evaluator
 from ganbench.objective import expect_shape
@@ -30,6 +30,10 @@ from ganbench.terms import Job, Record, Reference, Score, Spent, Status, Trial, 
 from ganbench.training import Diverged, Engine, Meter, Players, sample, train
 
 LATENT_BLOCK = 1000
+ROUNDING = 1e-4
+"""How far outside of its range rounding alone may carry a pixel."""
+MEMORY_SIGNS = ("DefaultCPUAllocator", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
+"""How torch says in other errors that memory ran out."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,17 @@ class Outcome:
 
 def perform(task: Task) -> None:
     """Do one job in this process and commit its record, whatever becomes of it."""
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False  # the environment says float32, for training and for features
     started, began = now(), time.perf_counter()
     events = EventLog(task.attempt, task.job.budget if isinstance(task.job, Trial) else None)
     try:
         workshop = Workshop(discover(task.plugin_files), task.places, torch.device(task.device))
+        settle(workshop.device)
         task.attempt.write_json(ENVIRONMENT, describe_environment(workshop.device))
         events.write("started")
         outcome = _run(task.job, task.attempt, workshop, events)
     except Exception as error:  # noqa: BLE001 - whatever a trial dies of is a row of the results
-        (task.attempt.path / LOG).write_text(traceback.format_exc(), encoding="utf-8")
+        with (task.attempt.path / LOG).open("a", encoding="utf-8") as log:
+            log.write(traceback.format_exc())
         outcome = failure(error, events.spent)
     outcome = replace(outcome, costs={**_seconds(time.perf_counter() - began, outcome), **outcome.costs})
     kind, finished = kind_of(task.job), now()
@@ -84,13 +88,14 @@ def failure(error: BaseException, spent: Spent) -> Outcome:
 def _out_of_memory(error: BaseException | None) -> bool:
     if error is None:
         return False
-    own = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
+    own = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(sign in str(error) for sign in MEMORY_SIGNS)
     return own or _out_of_memory(error.__cause__)
 
 
 def _run(job: Job, attempt: Attempt, workshop: Workshop, events: EventLog) -> Outcome:
     data = load_data(workshop, job.dataset)
-    attempt.write_json(ENVIRONMENT, {**describe_environment(workshop.device), "data": data.origin})
+    environment = {**describe_environment(workshop.device), "plugins": workshop.sources(job)}
+    attempt.write_json(ENVIRONMENT, {**environment, "data": data.origin})
     evaluator = build_evaluator(workshop, data, job.evaluation)
     if isinstance(job, Reference):
         return run_reference(job, attempt, data, evaluator)
@@ -172,6 +177,9 @@ class Measured:
         expect_shape(players.generator_label, samples, (self._evaluator.count, *players.shape))
         if not bool(samples.isfinite().all()):
             raise Diverged(spent.steps, "a generated sample")
+        if self._data.train.dtype == torch.uint8 and bool(samples.abs().max() > 1 + ROUNDING):
+            low, high = samples.min().item(), samples.max().item()
+            raise PluginError(f"{players.generator_label} gave pixels from {low:.3g} to {high:.3g}, expected -1 to 1")
         return quantise(samples).cpu()
 
     def outcome(self, engine: Engine, flops: int) -> Outcome:
@@ -206,4 +214,4 @@ def evaluation_latents(trial: Trial, count: int) -> Tensor:
 
 
 def _count_parameters(network: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

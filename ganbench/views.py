@@ -36,7 +36,9 @@ def select(table: pd.DataFrame, columns: Sequence[str] | None = None, where: Seq
     """
     for comparison in where:
         table = table[_holds(table, comparison)]
-    return table[[name for wanted in columns for name in _columns_named(table, wanted)]] if columns else table
+    if not columns:
+        return table
+    return table[list(dict.fromkeys(name for wanted in columns for name in _columns_named(table, wanted)))]
 
 
 def render_table(table: pd.DataFrame, form: Format) -> str | bytes:

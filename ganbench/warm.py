@@ -6,19 +6,23 @@ that has a GPU, torch then refuses to work in the processes that are forked.
 
 from __future__ import annotations
 
-import pandas as pd  # noqa: F401 - loaded for the processes to come
-import pyarrow.parquet  # noqa: F401
-import scipy.linalg  # noqa: F401
-import sklearn.datasets  # noqa: F401
-import torch
-import torch_fidelity  # noqa: F401
-import torchvision  # noqa: F401
+import contextlib
+import importlib
+import signal
 
-import ganbench.trial  # noqa: F401
+MODULES = (
+    "pandas", "pyarrow.parquet", "scipy.linalg", "sklearn.datasets", "torchvision", "torch_fidelity", "ganbench.trial",
+)  # fmt: skip
+"""What trials need sooner or later. One that does not load is left for the trials that need it to complain of."""
 
 
 def warm_up() -> None:
-    """An optimiser and one FLOP count: their first use imports a good second's worth of modules."""
+    """The modules, an optimiser and one FLOP count, whose first use imports a good second's worth more."""
+    for name in MODULES:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    import torch
+
     from ganbench.accounting import count_flops
 
     network = torch.nn.Linear(2, 2)
@@ -27,4 +31,5 @@ def warm_up() -> None:
         count_flops(lambda: network(torch.zeros(1, 2)))
 
 
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the runner's to act upon, not each process's
 warm_up()

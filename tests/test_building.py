@@ -17,7 +17,7 @@ from ganbench.building import (
     load_data,
     packing_of,
 )
-from ganbench.errors import ChoiceError, PluginError
+from ganbench.errors import PluginError
 from ganbench.protocols import Places
 from ganbench.terms import Choice
 
@@ -45,7 +45,7 @@ def test_a_label_says_what_it_is_and_whose(workshop):
 
 
 def test_what_a_component_refuses_bears_its_own_words(workshop):
-    with pytest.raises(ChoiceError, match="wgan-gp: weight is -1"):
+    with pytest.raises(PluginError, match=r"^loss 'wgan-gp.* of plugin 'losses'.*: wgan-gp: weight is -1"):
         workshop.make("loss", Choice("wgan-gp", (("weight", -1.0),)))
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ganbench.choices import DEEPEST, LONGEST, parse_choice, parse_objective, resolve
 from ganbench.errors import ChoiceError, PluginError
-from ganbench.plugins import Offer, Registry
-from ganbench.terms import Choice, Component
+from ganbench.plugins import Offer, Registry, discover
+from ganbench.terms import Choice, Component, content_key
 
 PARTS = """
 def critic(shape: tuple[int, ...], *, width: int = 32, norm: Literal["batch", "none"] = "batch",
@@ -208,3 +208,21 @@ def test_a_component_whose_parameters_cannot_be_read_is_blamed_on_its_owner(regi
     blame = r"loss 'strange' of plugin 'parts' \(distribution test-parts 1.0\): parts_of_choices, line 5: .*'Tensor'"
     with pytest.raises(PluginError, match=blame):
         resolve(registry, "loss", Choice("strange"))
+
+
+def test_a_plugin_file_that_changed_gives_another_choice(tmp_path):
+    path = tmp_path / "mine.py"
+    source = (
+        "from ganbench import Component, hookimpl\n"
+        "@hookimpl\n"
+        "def ganbench_losses():\n"
+        "    yield Component('mine', ':Mine', summary='Mine')\n"
+        "class Mine:\n"
+        "    def __init__(self, weight: float = 1.0): ...\n"
+    )
+    path.write_text(source)
+    before = resolve(discover([path]), "loss", Choice("mine"))
+    path.write_text(source + "# another sign\n")
+    after = resolve(discover([path]), "loss", Choice("mine"))
+    assert (before.name, str(before)) == (after.name, str(after))
+    assert content_key(before) != content_key(after)

@@ -7,7 +7,7 @@ import torch
 
 from ganbench import metrics
 from ganbench.errors import DataError, PluginError
-from ganbench.metrics import Evaluator, extract, spread
+from ganbench.metrics import Evaluator, Labelled, _collect, extract, spread
 from ganbench.protocols import Data, Evidence, Extractor
 from ganbench.terms import Score
 
@@ -242,3 +242,19 @@ def test_scores_come_in_the_order_of_the_metrics_and_none_is_allowed():
     scores = (score("b"), score("a", None), score("c"))
     evaluator = Evaluator(point_data(), [Keep(*scores[:2]), Keep(scores[2])], None, 40)
     assert evaluator.scores(torch.zeros(40, 2)) == scores
+
+
+@pytest.mark.parametrize(
+    ("score", "problem"),
+    [
+        (Score("a", 1.0, "down"), "direction"),
+        (Score("a", torch.tensor(1.0), "lower"), "value"),
+        (Score("seed", 1.0, "lower"), "a column of every table"),
+        (Score("kimg", 1.0, "lower"), "a column of every table"),
+        (Score("b gap", 1.0, "lower"), "expected a name"),
+        (Score("a", -1.0, "lower", mean="geometric"), "above 0"),
+    ],
+)
+def test_a_score_that_could_not_be_read_again_is_refused_with_its_metrics_name(score, problem):
+    with pytest.raises(PluginError, match=rf"metric 'mine' of somebody gave .*{problem}"):
+        _collect([Labelled("metric 'mine' of somebody", lambda evidence: (score,))], None)

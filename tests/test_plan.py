@@ -316,7 +316,7 @@ def test_each_data_set_is_measured_by_the_metrics_that_apply_to_it(registry):
     ring, digits = (trial.evaluation for trial in plan(small(datasets=["ring", "digits"]), registry).trials)
     assert (names(ring), ring.samples, ring.extractor) == (["modes"], 2500, None)
     assert names(digits) == ["frechet", "kernel", "precision-recall", "classes"]
-    assert (digits.samples, digits.extractor) == (898, Choice("digits"))
+    assert (digits.samples, digits.extractor) == (898, Choice("digits", code="test-parts 1.0"))
 
 
 def test_an_override_of_the_evaluation_changes_what_it_names(registry):
@@ -340,7 +340,7 @@ def test_an_extractor_can_be_given_where_the_data_set_has_none(registry):
         "suite small.toml, datasets[0]: no metric applies: metric kernel needs a feature extractor, letters has none"
     )
     trial = only_trial(registry, datasets=["letters"], metrics=["kernel"], evaluation={"extractor": "digits"})
-    assert trial.evaluation.extractor == Choice("digits")
+    assert trial.evaluation.extractor == Choice("digits", code="test-parts 1.0")
 
 
 def test_an_extractor_that_cannot_see_the_images_is_refused_where_it_is_written(registry):

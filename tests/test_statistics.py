@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ganbench.errors import ResultsError
+from ganbench.standings import lead_sentence, leading_group, rankings
 from ganbench.statistics import BOARD_COLUMNS, board, summarise
 from ganbench.store import Store
 from ganbench.tables import load_results
-from ganbench.terms import Budget, Reference, Score, Training
+from ganbench.terms import Budget, Choice, Reference, Score, Training
 
 
 @pytest.fixture
@@ -235,3 +236,51 @@ def test_an_empty_table_gives_an_empty_board_of_the_same_columns(store):
     ranked = board(load_results(store.path))
     assert ranked.empty
     assert {name: str(ranked[name].dtype) for name in BOARD_COLUMNS} == {n: c.dtype for n, c in BOARD_COLUMNS.items()}
+
+
+def test_scores_that_were_measured_by_other_settings_are_never_ranked_together(store):
+    add(store, "a", [3.0, 3.1])
+    for seed, value in enumerate((1.0, 1.1)):
+        scores = tuple(replace(score, settings="neighbours=20") for score in fabricate.image_scores(value))
+        fabricate.commit(store, fabricate.trial(fabricate.variant("b"), seed), fabricate.Outcome(scores))
+    assert ranks(store) == {"a": "1", "b": "1"}
+    assert board(load_results(store.path))["protocol"].nunique() == 2
+
+
+def test_trials_on_other_data_of_the_same_name_are_never_ranked_together(store):
+    for loss, origin in (("a", "60,000 images"), ("b", "9,000 images")):
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0))
+        fabricate.commit(store, fabricate.trial(fabricate.variant(loss)), outcome, {"data": origin})
+    assert board(load_results(store.path))["protocol"].nunique() == 2
+
+
+def test_a_failure_that_could_not_tell_its_data_and_device_stands_beside_those_that_could(store):
+    budget = Budget(device_seconds=9.0)
+    told = {"data": "60,000 images", "device": "a processor"}
+    outcome = fabricate.Outcome(fabricate.image_scores(3.0))
+    fabricate.commit(store, fabricate.trial(fabricate.variant("a"), budget=budget), outcome, told)
+    lost = fabricate.Outcome((), "killed", "by signal SIGKILL")
+    fabricate.commit(store, fabricate.trial(fabricate.variant("b"), budget=budget), lost, {})
+    assert ranks(store) == {"a": "1", "b": "2"}
+
+
+def test_suites_that_measured_other_scores_stand_in_boards_of_their_own(tmp_path):
+    one, other = (Store(tmp_path / name) for name in ("one", "other"))
+    add(one, "a", [3.0, 3.1])
+    kid = Score("kid_digits", 0.2, "lower", metric="kernel", n_fake=898, n_real=898)
+    evaluation = replace(fabricate.evaluation(), metrics=(Choice("kernel"),))
+    made = fabricate.trial(fabricate.variant("b"), evaluation=evaluation, budget=Budget(kimg=7.0))
+    fabricate.commit(other, made, fabricate.Outcome((kid,)))
+    ranked = board(load_results(tmp_path))
+    assert dict(zip(ranked["loss"], ranked["score"], strict=True)) == {"a": "fcd_digits", "b": "kid_digits"}
+    assert set(board(load_results(tmp_path), "fcd_digits")["loss"]) == {"a"}
+
+
+def test_the_leading_group_holds_every_variant_whose_interval_reaches_the_leaders(store):
+    add(store, "wide", [2.0, 4.5, 3.0])
+    add(store, "narrow", [3.30, 3.31, 3.32])
+    add(store, "near", [4.0, 4.1, 4.2])  # worse than narrow, but within the interval of wide
+    add(store, "far", [90.0, 91.0, 92.0])
+    (ranking,) = rankings(board(load_results(store.path)))
+    assert list(ranking.loc[leading_group(ranking), "loss"]) == ["wide", "narrow", "near"]
+    assert "do not separate it from narrow and near" in lead_sentence(ranking)

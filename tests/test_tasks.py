@@ -41,4 +41,4 @@ def test_what_the_process_had_logged_is_kept(begun):
     (task.attempt.path / LOG).write_text("Traceback …")
     record = commit_loss(task, "error", "left no record", now())
     assert record.kind == "reference"
-    assert (task.attempt.path / LOG).read_text() == "Traceback …"
+    assert (task.attempt.path / LOG).read_text() == "Traceback …left no record\n"

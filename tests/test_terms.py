@@ -94,7 +94,7 @@ def test_a_budget_is_written_with_its_units():
 
 
 def test_a_key_is_the_hash_of_the_types_name_and_the_canonical_json():
-    text = 'Choice{"defaults":[],"name":"r1","owner":"","parameters":[["gamma",0.1]]}'
+    text = 'Choice{"code":"","defaults":[],"name":"r1","owner":"","parameters":[["gamma",0.1]]}'
     assert content_key(R1) == hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -123,7 +123,7 @@ def test_a_trial_and_a_reference_know_what_a_record_calls_them():
 
 def test_canonical_json_is_sorted_ascii_without_spaces():
     text = canonical_json(Choice("ä", (("b", 1), ("a", "x y"))))
-    assert text == '{"defaults":[],"name":"\\u00e4","owner":"","parameters":[["b",1],["a","x y"]]}'
+    assert text == '{"code":"","defaults":[],"name":"\\u00e4","owner":"","parameters":[["b",1],["a","x y"]]}'
     assert json.loads(text)["name"] == "ä"
 
 
