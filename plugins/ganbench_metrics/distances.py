@@ -12,7 +12,7 @@ from importlib.metadata import version
 from ganbench.errors import ChoiceError
 from ganbench.protocols import Evidence
 from ganbench.terms import Score
-from ganbench_metrics.protocol import blank, ending, features_of
+from ganbench_metrics.protocol import blank, canonical, ending, features_of
 
 LARGEST_SUBSET = 1000
 NEIGHBOUR_BATCH = 1000
@@ -22,9 +22,9 @@ NEIGHBOUR_BATCH = 1000
 class Frechet:
     """Fréchet distance between Gaussians fitted to the features (arXiv:1706.08500, eq. 6).
 
-    `fid_inception_…` for Inception's features, `fcd_…` (classifier) for any other. The mean over seeds is geometric,
-    for the distance is positive; rounding alone can make it 0 or a little less, where both sets are the same. None
-    with fewer than two samples.
+    `fid_inception_…` for the canonical Inception's features, `fcd_…` (classifier) for any other. The mean over seeds is
+    geometric, for the distance is positive; rounding alone can make it 0 or a little less, where both sets are the
+    same. None with fewer than two samples.
     """
 
     def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
@@ -36,7 +36,7 @@ class Frechet:
         if min(len(real), len(fake)) >= 2:
             statistics = fid_features_to_statistics(fake), fid_features_to_statistics(real)
             value = fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]
-        formula = "fid" if extractor.tag == "inception" else "fcd"
+        formula = "fid" if canonical(extractor) else "fcd"
         score = blank(evidence, "frechet", **_implementation())
         return (replace(score, name=f"{formula}_{ending(extractor, len(fake))}", value=value, mean="geometric"),)
 

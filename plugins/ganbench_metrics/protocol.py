@@ -8,6 +8,9 @@ from ganbench.errors import DataError
 from ganbench.protocols import Evidence, Extractor
 from ganbench.terms import Score, Value
 
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+"""Of the weights that torch-fidelity converted from the TensorFlow graph of arXiv:1706.08500."""
+
 
 def blank(evidence: Evidence, metric: str, **settings: Value) -> Score:
     """A score of `metric` that says how it was measured and lacks only its name, value, direction and mean."""
@@ -35,9 +38,14 @@ def features_of(evidence: Evidence, metric: str) -> tuple[Extractor, Tensor, Ten
     return extractor, real.double(), fake.double()
 
 
+def canonical(extractor: Extractor) -> bool:
+    """Whether these are the features that FID is defined by, and not others under Inception's name."""
+    return (extractor.tag, extractor.weights_sha256, extractor.layer) == ("inception", INCEPTION_SHA256, "2048")
+
+
 def ending(extractor: Extractor, count: int) -> str:
-    """What a score's name ends in: `digits`, and for Inception with the sample count, `inception_5k`."""
-    return f"{extractor.tag}_{short(count)}" if extractor.tag == "inception" else extractor.tag
+    """What a score's name ends in: `digits`, and for FID's own Inception with the sample count, `inception_5k`."""
+    return f"{extractor.tag}_{short(count)}" if canonical(extractor) else extractor.tag
 
 
 def short(count: int) -> str:

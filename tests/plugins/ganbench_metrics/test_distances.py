@@ -18,6 +18,7 @@ from ganbench.terms import Score
 from ganbench_metrics import distances
 from ganbench_metrics.coverage import ClassCoverage
 from ganbench_metrics.distances import Frechet, Kernel, PrecisionRecall
+from ganbench_metrics.protocol import INCEPTION_SHA256
 
 TOY = "ganbench-tests-toy"
 COUNT = 300
@@ -137,7 +138,15 @@ def test_frechet_distance_where_covariances_do_not_commute():
 )
 def test_names_are_protocols_and_only_inceptions_distance_is_called_fid(tag, count, names):
     shown = evidence(whitened(count, 2, 0), whitened(count, 2, 1) + 1, tag)
+    if tag == "inception":
+        genuine = replace(shown.extractor, weights_sha256=INCEPTION_SHA256, layer="2048")
+        shown = replace(shown, extractor=genuine)
     assert [score.name for metric in (Frechet(), Kernel(), PrecisionRecall()) for score in metric(shown)] == names
+
+
+def test_other_weights_under_inceptions_name_make_no_fid():
+    shown = evidence(whitened(300, 2, 0), whitened(300, 2, 1) + 1, "inception")
+    assert [score.name for score in Frechet()(shown)] == ["fcd_inception"]
 
 
 def test_every_score_carries_its_protocol_and_how_it_is_averaged():

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from ganbench.errors import DataError
 from ganbench.protocols import Data, Evidence, Extractor
-from ganbench_metrics.protocol import blank, ending, features_of, short
+from ganbench_metrics.protocol import INCEPTION_SHA256, blank, ending, features_of, short
 
 
 def evidence(extractor: Extractor | None = None, **features) -> Evidence:
@@ -25,7 +27,9 @@ def test_sample_counts_are_written_in_thousands_where_they_are_whole_thousands(c
 
 
 def test_only_inceptions_scores_are_named_after_the_sample_count():
-    assert ending(extractor("inception"), 10_000) == "inception_10k"
+    canonical = replace(extractor("inception"), weights_sha256=INCEPTION_SHA256, layer="2048")
+    assert ending(canonical, 10_000) == "inception_10k"
+    assert ending(replace(canonical, weights_sha256="abc"), 10_000) == "inception"
     assert ending(extractor("digits"), 898) == "digits"
 
 
