@@ -299,7 +299,7 @@ def _announce(console: Console, suite: Suite, written: str, planned: Plan, regis
     """Say what is about to run, and leave the tracebacks of broken plugins in a log beside the results."""
     from rich.text import Text
 
-    console.print(Text.assemble((suite.name, "bold"), f" {suite.description}"))
+    console.print(Text.assemble((suite.name, "bold"), f" {suite.description}" if suite.description else ""))
     if planned.skipped:
         reasons = f"ganbench plan {written}"
         console.print(Text(f"Skipped combinations: {len(planned.skipped)}; '{reasons}' says why."))

@@ -56,7 +56,7 @@ def _job_row(job: Job, store: Store) -> Row:
 
 def print_plan(console: Console, suite: Suite, plan: Plan, rows: Sequence[Row]) -> None:
     """The trials of each variant in one line, the skipped ones with their reasons, and how long it will take."""
-    console.print(Text.assemble((suite.name, "bold"), f": {suite.description}"))
+    console.print(Text.assemble((suite.name, "bold"), f": {suite.description}" if suite.description else ""))
     trials = [row for row in rows if row["seed"] is not None]
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in trials:
