@@ -108,10 +108,11 @@ def cost_chart(rows: pd.DataFrame, cost: str, score: str, mean: str, floor: floa
     `rows` has the columns `place` (from 0, the best), `label`, `mean`, `low`, `high` and the one named by `cost`.
     """
     data = rows[["place", "label", "mean", "low", "high", cost]].rename(columns={cost: "cost"})
+    data = data.dropna(subset=["mean", "cost"])  # a variant of which every seed failed has no place in a plot
     base = alt.Chart(data).encode(
         x=alt.X("cost:Q", title=AXIS_TITLES[cost], scale=alt.Scale(zero=False, nice=True, padding=8)),
         y=alt.Y("mean:Q", title=score, scale=_scale(_all(data, "mean", "low", "high", also=floor), mean)),
-        color=_colour(rows["place"]),
+        color=_colour(data["place"]),
         tooltip=[
             alt.Tooltip("label", title="variant"),
             *(_number(name) for name in ("mean", "low", "high")),
@@ -121,7 +122,8 @@ def cost_chart(rows: pd.DataFrame, cost: str, score: str, mean: str, floor: floa
     bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5, opacity=0.6).encode(
         y="low:Q", y2="high:Q"
     )  # fmt: skip
-    return _drawn(bars, base.mark_circle(size=90, opacity=1), *_floor(floor))
+    whiskers = [bars] if data["low"].notna().any() else []
+    return _drawn(*whiskers, base.mark_circle(size=90, opacity=1), *_floor(floor))
 
 
 def curve_chart(points: pd.DataFrame, axis: str, title: str, mean: str, floor: float | None = None) -> Spec:
