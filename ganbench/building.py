@@ -12,11 +12,12 @@ from ganbench.contracts import shape_of
 from ganbench.errors import PluginError
 from ganbench.metrics import Evaluator, Labelled
 from ganbench.objective import Objective, blame
+from ganbench.players import Players, averaged, packed_shape
 from ganbench.plugins import Registry, Source
 from ganbench.protocols import Data, Extractor, Places
 from ganbench.seeding import global_stream, stream
 from ganbench.terms import PACKING, Choice, Evaluation, Job, Kind, Trial
-from ganbench.training import Batches, Engine, Players, averaged, packed_shape
+from ganbench.training import Batches, Engine
 
 
 @dataclass(frozen=True)

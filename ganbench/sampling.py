@@ -16,11 +16,11 @@ from ganbench.contracts import shape_of
 from ganbench.datasets import quantise
 from ganbench.environment import settle
 from ganbench.errors import GanbenchError, ResultsError
+from ganbench.players import sample
 from ganbench.plugins import Registry
 from ganbench.protocols import Places
 from ganbench.store import GENERATOR, Attempt
 from ganbench.terms import Trial
-from ganbench.training import sample
 from ganbench.trial import evaluation_latents
 
 

@@ -21,13 +21,14 @@ from ganbench.events import EventLog
 from ganbench.metrics import Evaluator
 from ganbench.objective import expect_shape
 from ganbench.pictures import draw_samples
+from ganbench.players import Players, sample
 from ganbench.plugins import discover
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream, stream
 from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, Attempt, write_atomically
 from ganbench.tasks import Task, now
 from ganbench.terms import Job, Record, Reference, Score, Spent, Status, Trial, kind_of
-from ganbench.training import Diverged, Engine, Meter, Players, sample, train
+from ganbench.training import Diverged, Engine, Meter, train
 
 LATENT_BLOCK = 1000
 ROUNDING = 1e-4

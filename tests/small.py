@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganbench.objective import Objective
 from ganbench.plan import plan
+from ganbench.players import Players, averaged
 from ganbench.plugins import Registry, discover
 from ganbench.protocols import Game, Places, Terms
 from ganbench.seeding import stream
@@ -19,7 +20,7 @@ from ganbench.store import Attempt, Store
 from ganbench.suite import suite_from
 from ganbench.tasks import Task
 from ganbench.terms import Job, Optimiser, Reference, Trial
-from ganbench.training import Batches, Engine, Players, Training, averaged
+from ganbench.training import Batches, Engine, Training
 from ganbench.trial import perform
 
 ODD = Path(__file__).parent / "odd.py"

@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from ganbench.datasets import as_input
 from ganbench.objective import Objective
+from ganbench.players import Players
 from ganbench.seeding import stream
 from ganbench.terms import Training
-from ganbench.training import Batches, Engine, Players
+from ganbench.training import Batches, Engine
 from ganbench_dcgan.networks import DCGANDiscriminator, DCGANGenerator
 from ganbench_losses.adversarial import NonSaturating
 from ganbench_mlp.networks import MLPDiscriminator, MLPGenerator
