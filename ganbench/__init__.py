@@ -7,16 +7,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ganbench.hookspecs import hookimpl
     from ganbench.tables import load_curves, load_results
-    from ganbench.terms import Component, Optimiser, Recipe
+    from ganbench.terms import Component, Measure, Optimiser, Recipe, Score
 
 __version__ = "0.1.0"
 
-__all__ = ["Component", "Optimiser", "Recipe", "__version__", "hookimpl", "load_curves", "load_results"]
+__all__ = [
+    "Component",
+    "Measure",
+    "Optimiser",
+    "Recipe",
+    "Score",
+    "__version__",
+    "hookimpl",
+    "load_curves",
+    "load_results",
+]
 
 _HOMES = {
     "Component": "ganbench.terms",
+    "Measure": "ganbench.terms",
     "Optimiser": "ganbench.terms",
     "Recipe": "ganbench.terms",
+    "Score": "ganbench.terms",
     "hookimpl": "ganbench.hookspecs",
     "load_curves": "ganbench.tables",
     "load_results": "ganbench.tables",

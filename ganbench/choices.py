@@ -1,10 +1,12 @@
 """Turn what a user writes, `dcgan(width=32)` or a TOML table, into choices whose names and parameters are known to fit.
 
-    choice    = [owner ":"] name ["(" [parameter "=" value {"," parameter "=" value}] ")"]
+    choice    = head ["(" [parameter "=" value {"," parameter "=" value}] ")"]
+    head      = [owner ":"] name | ("folder" | "npz" | "tar") ":" path
     objective = choice {"+" choice}
     value     = number | true | false | none | word | "string" | 'string' | "[" [value {"," value}] "]"
 
-A word needs no quotes where it looks like a name. Escapes in "string" are JSON's; 'string' has none.
+A word needs no quotes where it looks like a name. Escapes in "string" are JSON's; 'string' has none. A path ends at a
+bracket or a quote, unless it is a string: `folder:pictures(resolution=64)` is `folder(path=pictures, resolution=64)`.
 """
 
 from __future__ import annotations
@@ -30,10 +32,14 @@ LONGEST = 1_000
 DEEPEST = 8
 """Lists in lists that a value may hold."""
 
+WITH_PATH = ("folder", "npz", "tar")
+"""The names that a path follows, where others are followed by a component of that owner."""
+
 _SPACES = re.compile(r"\s*")
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SINGLE_QUOTED = re.compile(r"'[^']*'", re.DOTALL)
+_PATH = re.compile(r"""[^()\[\]="'+]*[^\s()\[\]="'+]""")
 _BARE = re.compile(r"""[^\s,()\[\]="']+""")
 
 
@@ -142,7 +148,10 @@ def _from_table(table: Mapping[str, Any]) -> Choice:
 
 
 def _with(head: Choice, parameters: Mapping[str, Value]) -> Choice:
-    return replace(head, parameters=tuple(sorted(parameters.items())))
+    twice = dict(head.parameters).keys() & parameters
+    if twice:
+        raise ChoiceError(f"{head.name}: parameter '{min(twice)}' is set twice")
+    return replace(head, parameters=tuple(sorted({**dict(head.parameters), **parameters}.items())))
 
 
 def _frozen(key: str, value: Any, depth: int = 0) -> Value:
@@ -171,8 +180,17 @@ class _Scanner:
         name = self.take(NAME, "a name")
         if self.text.startswith(":", self.at):
             self.at += 1
+            if name in WITH_PATH:
+                return Choice(name, (("path", self.path()),))
             return Choice(self.take(NAME, "a name after the owner"), owner=name)
         return Choice(name)
+
+    def path(self) -> str:
+        if self.text.startswith('"', self.at):
+            return self.quoted()
+        if self.text.startswith("'", self.at):
+            return self.string(_SINGLE_QUOTED)[1:-1]
+        return self.take(_PATH, "a path")
 
     def parameters(self) -> dict[str, Value]:
         parameters: dict[str, Value] = {}

@@ -21,9 +21,26 @@ KEYS: dict[Kind, dict[str, tuple[str, ...]]] = {
     },
     "loss": {"needs": ("logits", "independent"), "gives": ()},
     "penalty": {"needs": ("logits", "independent"), "gives": ()},
-    "dataset": {"needs": (), "gives": ("data", "shape", "classes", "modes", "extractor", "samples")},
-    "metric": {"needs": ("data", "modes", "features", "classes", "logits"), "gives": ()},
-    "extractor": {"needs": ("channels",), "gives": ("classes", "logits")},
+    "dataset": {
+        "needs": (),
+        "gives": (
+            "data",
+            "shape",
+            "classes",
+            "modes",
+            "density",
+            "splits",
+            "extractor",
+            "samples",
+            "licence",
+            "source",
+        ),
+    },
+    "metric": {
+        "needs": ("data", "modes", "density", "features", "classes", "logits", "labels", "training"),
+        "gives": (),
+    },
+    "extractor": {"needs": ("channels", "labels"), "gives": ("classes", "logits")},
 }
 """By kind, the keys that `needs` and `gives` may hold. Documented in docs/plugins.md."""
 
@@ -39,7 +56,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "modes": (bool, int),
     "extractor": (str,),
     "samples": (int,),
-    "features": (bool,),
+    "features": (bool, str),
+    "density": (bool,),
+    "labels": (bool,),
+    "training": (bool,),
+    "splits": (tuple, list),
+    "licence": (str,),
+    "source": (str,),
     "channels": (int, tuple, list),
 }
 
@@ -74,9 +97,10 @@ class Combination:
 
 
 def check_contract(kind: Kind, component: Component) -> None:
-    """Nothing, if the contract can be read: known keys only, values of the right type, a data set's `data` and `shape`.
+    """Nothing, if the contract can be read: known keys only, values of the right type, and what the kind must state.
 
-    Raises PluginError that names the component and the key.
+    A data set states `data` and `shape`, a metric a measure for each of its scores. Raises PluginError that names the
+    component and the key.
     """
     for side in ("needs", "gives"):
         for key, value in getattr(component, side).items():
@@ -84,6 +108,9 @@ def check_contract(kind: Kind, component: Component) -> None:
     missing = [key for key in ("data", "shape") if kind == "dataset" and key not in component.gives]
     if missing:
         raise PluginError(f"{kind} {component.name}: `gives` lacks '{missing[0]}'")
+    if (kind == "metric") != bool(component.measures):
+        problem = "states no measures: expected a Measure for each score" if kind == "metric" else "measures nothing"
+        raise PluginError(f"{kind} {component.name}: {problem}")
 
 
 def check_part(kind: Kind, part: Part) -> None:
@@ -133,6 +160,8 @@ def incompatibility(combination: Combination, batch_size: int) -> str | None:
 
 def extractor_mismatch(extractor: Part, dataset: Part) -> str | None:
     """Why the extractor cannot look at the data set's images, in a sentence; None if it can."""
+    if extractor.need("labels") and not dataset.give("classes", 0):
+        return f"extractor {extractor} is trained on the data set's own classes, {dataset} has none"
     accepted = _several(extractor.need("channels", ()))
     channels = shape_of(dataset.component, dataset.choice)[0]
     if not accepted or channels in accepted:
@@ -147,7 +176,10 @@ def metric_mismatch(metric: Part, dataset: Part, extractor: Part | None) -> str 
 
 
 def needs_extractor(metric: Part) -> bool:
-    """Whether the metric looks at features or logits rather than at the samples themselves."""
+    """Whether the metric looks at features or logits rather than at the samples themselves.
+
+    One whose `features` are `"images"` does so for images, and takes points as they are.
+    """
     return any(metric.need(key) for key in ("features", "classes", "logits"))
 
 
@@ -204,12 +236,16 @@ def _metric_reasons(metric: Part, dataset: Part, extractor: Part | None) -> Iter
         yield f"metric {metric} needs {' or '.join(accepted)}, {dataset} has {given}"
     if metric.need("modes") and not dataset.give("modes", 0):
         yield f"metric {metric} needs known modes, {dataset} has none"
-    if not needs_extractor(metric):
+    if metric.need("density") and not dataset.give("density"):
+        yield f"metric {metric} needs a known density, {dataset} has none"
+    if metric.need("labels") and not dataset.give("classes", 0):
+        yield f"metric {metric} needs classes, {dataset} has none"
+    if not needs_extractor(metric) or (metric.need("features") == "images" and given != "images"):
         return
     if extractor is None:
         yield f"metric {metric} needs a feature extractor, {dataset} has none"
         return
-    classes = extractor.give("classes", 0)
+    classes = dataset.give("classes", 0) if extractor.need("labels") else extractor.give("classes", 0)
     if metric.need("logits") and not (classes or extractor.give("logits")):
         yield f"metric {metric} needs class logits, extractor {extractor} has none"
     if metric.need("classes") and not (classes and classes == dataset.give("classes", 0)):

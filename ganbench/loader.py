@@ -19,7 +19,7 @@ from ganbench import hookspecs
 from ganbench.contracts import check_contract
 from ganbench.errors import GanbenchError, PluginError, suggest
 from ganbench.hookspecs import API_VERSION, HOOKS, PROJECT
-from ganbench.terms import NAME, Component, Kind, Recipe
+from ganbench.terms import NAME, Component, Kind, Measure, Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,6 +143,9 @@ def _checked(module: ModuleType, kind: Kind, component: Component) -> Component:
     for side in ("needs", "gives"):
         if not isinstance(contract := getattr(component, side), Mapping):
             raise PluginError(f"{who}: {side}: expected a mapping, got {contract!r}")
+    measures = getattr(component, "measures")  # noqa: B009 - what a plugin put there need not be what the type says
+    if not isinstance(measures, tuple) or not all(isinstance(item, Measure) for item in measures):
+        raise PluginError(f"{who}: measures: expected a tuple of Measures, got {measures!r:.80}")
     check_contract(kind, component)
     if component.recipe is not None and (kind != "loss" or not isinstance(component.recipe, Recipe)):
         raise PluginError(f"{who}: recipe: a Recipe belongs to a loss, got {component.recipe!r}")

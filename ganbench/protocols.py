@@ -8,7 +8,7 @@ float32 points. A high logit means *real*, always.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -92,19 +92,32 @@ class Places:
 
 @dataclass(frozen=True)
 class Modes:
-    """The modes of a density, float64: `centres` (K, D), one `deviation` for all, `weights` (K,) that sum to 1."""
+    """The modes of a density, float64: `centres` (K, D), `deviations` (K,), and `weights` (K,) that sum to 1."""
 
     centres: Tensor
-    deviation: float
+    deviations: Tensor
     weights: Tensor
+
+
+class Density(Protocol):
+    """A known density of points."""
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        """The natural logarithm of the density, (N,) float64, at points (N, D) of any floating type."""
+        ...
+
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        """Independent points, (count, D) float32, drawn with `rng`: what a perfect generator gives."""
+        ...
 
 
 @dataclass(frozen=True)
 class Data:
     """A data set in memory: images uint8 (N, C, H, W) or points float32 (N, D), in two disjoint splits.
 
-    Labels are (N,) int64 or None; `class_names` names them. `modes` is for points with known modes. `origin` says in a
-    few words where the samples came from, for the record.
+    Labels are (N,) int64 or None; `class_names` names them. `modes` and `density` are for points where they are known.
+    `origin` says in a few words where the samples came from, for the record. `train` is empty, (0, ...), where all
+    samples are held out: such data can be measured against, and not trained on.
     """
 
     train: Tensor
@@ -113,6 +126,7 @@ class Data:
     heldout_labels: Tensor | None = None
     class_names: tuple[str, ...] = ()
     modes: Modes | None = None
+    density: Density | None = None
     origin: str = ""
 
 
@@ -141,18 +155,38 @@ class Extractor:
 
 
 class ExtractorLoader(Protocol):
-    """Called as `load(places, **parameters)`."""
+    """Called as `load(places, **parameters)`, or as `load(places, data, **parameters)` if it needs `labels`."""
 
     def __call__(self, places: Places) -> Extractor: ...
+
+
+Tensors = Mapping[str, "Tensor"]
+
+
+class Memory:
+    """Remembers what is computed from given samples, so that metrics share it. This one keeps it in memory."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Tensors] = {}
+
+    def recall(self, name: str, compute: Callable[[], Tensors]) -> Tensors:
+        """What `compute` gave when `name` was first asked for. The name must say all that decides the result."""
+        if name not in self._kept:
+            self._kept[name] = compute()
+        return self._kept[name]
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What metrics look at: samples, and features that were extracted once for all of them.
 
-    `fake` and `real` are uint8 images or float32 points on the CPU; `real` is from the held-out split. Features are
-    float32 (N, dimension) and logits float32 (N, K), or None where there is no extractor or no logits layer.
-    `rng_seed` seeds whatever a metric draws.
+    `fake` and `real`, N of each, are uint8 images or float32 points on the CPU; `real` is from the held-out split.
+    Features are float32 (N, dimension) and logits float32 (N, K), on the device that computes scores, or None where
+    there is no extractor or no logits layer. `fake_labels` (N,) int64 are the classes that were asked for, if any were;
+    `real_labels` those of `real`. `train_features` (M, dimension) are of the training split, for metrics that need
+    `training`. `of_real` remembers what was computed from the real side alone, on disk too, for the next evaluation;
+    `of_both` what metrics share within this one. `resamples` is how often a metric may resample for `Score.noise`: 0
+    along a curve. `rng_seed` seeds whatever a metric draws.
     """
 
     fake: Tensor
@@ -163,6 +197,12 @@ class Evidence:
     real_features: Tensor | None = None
     fake_logits: Tensor | None = None
     real_logits: Tensor | None = None
+    fake_labels: Tensor | None = None
+    real_labels: Tensor | None = None
+    train_features: Tensor | None = None
+    of_real: Memory = field(default_factory=Memory)
+    of_both: Memory = field(default_factory=Memory)
+    resamples: int = 0
     rng_seed: int = 0
 
 

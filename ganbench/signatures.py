@@ -24,6 +24,9 @@ FRAMEWORK: Mapping[str, tuple[str, ...]] = {
 }
 """By kind, the first parameters of a target: those that ganbench fills in."""
 
+WITH_DATA = "data"
+"""What an extractor that is trained on the data set's labels takes after `places`."""
+
 RESERVED: Mapping[str, tuple[str, ...]] = {"discriminator": ("name", PACKING), "loss": ("name", "penalties")}
 """By kind, what a component cannot call a parameter, for it means something else in a suite; `name` for every kind."""
 
@@ -170,7 +173,8 @@ def _without_framework(source: _Source, definition: ast.ClassDef | ast.FunctionD
     if leading != framework:
         wanted, got = ", ".join(framework), ", ".join(leading) or "nothing"
         raise source.error(definition, f"'{definition.name}', a {kind}, must first take {wanted}; it takes {got}")
-    return declared[len(framework) :]
+    rest = declared[len(framework) :]
+    return rest[1:] if kind == "extractor" and rest and rest[0].name == WITH_DATA else rest
 
 
 def _of_class(source: _Source, definition: ast.ClassDef) -> list[_Declared]:

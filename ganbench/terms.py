@@ -100,11 +100,44 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """What a metric says of one of its scores before anything is measured: `ganbench metrics` and the docs print it.
+
+    `name` may hold `{extractor}` and `{count}`, as in `fid_{extractor}_{count}`; they stand for the extractor's tag and
+    the number of samples. `lowest` and `highest` are the range, None where it has no end; `perfect` is the score of a
+    generator that samples the very distribution of the data, None where that depends on the data. `minimum` is the
+    fewest samples a side that give a value; `undefined` says when the value is None. `noise` says how the score's own
+    deviation is found (Score.noise), "" where it is not.
+    """
+
+    name: str
+    direction: Literal["lower", "higher"]
+    definition: str
+    formula: str
+    unit: str = ""
+    lowest: float | None = None
+    highest: float | None = None
+    perfect: float | None = None
+    mean: Literal["geometric", "arithmetic"] = "arithmetic"
+    minimum: int = 1
+    undefined: str = ""
+    noise: str = ""
+    paper: str = ""
+    traps: tuple[str, ...] = ()
+
+    def fits(self, name: str) -> bool:
+        """Whether a score of that name is this one: `fcd_digits` is `fcd_{extractor}`."""
+        pattern = re.escape(self.name).replace(r"\{extractor\}", ".+").replace(r"\{count\}", "[0-9]+k?")
+        return re.fullmatch(pattern, name) is not None
+
+
+@dataclass(frozen=True)
 class Component:
     """What a plugin offers: a name, where to import it from, and the contract that `plan` checks.
 
     `target` is `"module:attribute"`, imported when a trial needs it. `needs` and `gives` are the contract; the keys
-    that ganbench knows are in `ganbench.contracts`. `recipe` is for losses only.
+    that ganbench knows are in `ganbench.contracts`. `recipe` is for losses only, `measures` for metrics only: one for
+    each score, in the order in which the metric gives them.
     """
 
     name: str
@@ -114,6 +147,7 @@ class Component:
     needs: Mapping[str, Any] = field(default_factory=dict)
     gives: Mapping[str, Any] = field(default_factory=dict)
     recipe: Recipe | None = None
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,12 +260,19 @@ class Trial:
         return content_key(self)
 
 
+ReferenceName = Literal["real_floor", "perfect", "noise"]
+
+
 @dataclass(frozen=True)
 class Reference:
-    """Something measured as a generator is, without training: `real_floor` (train against held-out) or `noise`."""
+    """Something measured as a generator is, without training.
+
+    `real_floor` is training data against held-out data; `perfect` new samples of a known density; `noise` knows nothing
+    but the range of the data.
+    """
 
     dataset: Choice
-    name: Literal["real_floor", "noise"]
+    name: ReferenceName
     evaluation: Evaluation
 
     @property
@@ -240,20 +281,47 @@ class Reference:
         return content_key(self)
 
 
-Job = Trial | Reference
-JobKind = Literal["trial", "reference"]
+@dataclass(frozen=True)
+class Submission:
+    """Samples that were made elsewhere, or a generator that was trained elsewhere: measured, never trained.
+
+    `name` is what tables call it, `source` what it came as; `sha256` is of the files' content, so that a submission is
+    what it holds and not where it lies. A generator gets latents of `latent_dim` standard normal numbers, drawn with
+    `seed`; samples have neither (0).
+    """
+
+    dataset: Choice
+    name: str
+    source: Literal["samples", "safetensors", "torchscript", "hub"]
+    sha256: str
+    evaluation: Evaluation
+    latent_dim: int = 0
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return content_key(self)
+
+
+Job = Trial | Reference | Submission
+JobKind = Literal["trial", "reference", "evaluated"]
 
 
 def kind_of(job: Job) -> JobKind:
-    """What a record calls the job."""
-    return "trial" if isinstance(job, Trial) else "reference"
+    """What a record calls the job: a submission is `evaluated`, and nothing else was done to it."""
+    if isinstance(job, Trial):
+        return "trial"
+    return "reference" if isinstance(job, Reference) else "evaluated"
 
 
 @dataclass(frozen=True)
 class Score:
     """One number with the protocol it was measured by. `value` is None where the score is undefined.
 
-    `mean` says how values are averaged over seeds: `arithmetic` for those that can be 0 or negative.
+    `mean` says how values are averaged over seeds: `arithmetic` for those that can be 0 or negative. `noise` is the
+    deviation that the value would have over other samples of the same generator and of the data, where it was
+    estimated: it says nothing about other seeds of training.
     """
 
     name: str
@@ -269,6 +337,7 @@ class Score:
     layer: str = ""
     dimension: int = 0
     settings: str = ""
+    noise: float | None = None
 
 
 @dataclass(frozen=True)

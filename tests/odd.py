@@ -7,7 +7,7 @@ from torch import nn
 
 from ganbench.hookspecs import hookimpl
 from ganbench.protocols import Data
-from ganbench.terms import Component, Score
+from ganbench.terms import Component, Measure, Score
 
 
 @hookimpl
@@ -34,7 +34,10 @@ def ganbench_losses():
 
 @hookimpl
 def ganbench_metrics():
-    yield Component("drawing", ":Drawing", summary="Draws from torch's global generator")
+    drawn = Measure(
+        "drawn", "higher", "A number that torch's global generator gives.", "rand()", lowest=0.0, highest=1.0
+    )
+    yield Component("drawing", ":Drawing", summary="Draws from torch's global generator", measures=(drawn,))
 
 
 @hookimpl
@@ -44,6 +47,7 @@ def ganbench_datasets():
     yield Component("misshapen", ":misshapen", summary="Gives points in space for points in a plane", gives=points)
     yield Component("double", ":double", summary="Gives float64", gives=points)
     yield Component("half-empty", ":half_empty", summary="Holds nothing out", gives=points)
+    yield Component("untrainable", ":untrainable", summary="Holds everything out", gives=points)
 
 
 class Dropout(nn.Module):
@@ -142,6 +146,10 @@ def misshapen(places):
 
 def double(places):
     return Data(torch.zeros(20, 2), torch.zeros(20, 2, dtype=torch.float64))
+
+
+def untrainable(places):
+    return Data(torch.zeros(0, 2), torch.ones(20, 2))
 
 
 def half_empty(places):

@@ -226,3 +226,40 @@ def test_a_plugin_file_that_changed_gives_another_choice(tmp_path):
     after = resolve(discover([path]), "loss", Choice("mine"))
     assert (before.name, str(before)) == (after.name, str(after))
     assert content_key(before) != content_key(after)
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("folder:cats", "cats"),
+        ("folder:/a/b c/d(resolution=64)", "/a/b c/d"),
+        ("folder: ~/x.y (resolution=64)", "~/x.y"),
+        ('npz:"a(b)+c.npz"(resolution=64)', "a(b)+c.npz"),
+        ("tar:'it is'(resolution=64)", "it is"),
+        ("folder:C:/pictures", "C:/pictures"),
+    ],
+)
+def test_data_in_files_are_written_with_their_path(written, path):
+    choice = parse_choice(written)
+    assert choice.get("path") == path
+    assert choice.owner == ""
+    assert parse_choice(str(choice)) == choice
+    assert ("resolution", 64) in choice.parameters or "resolution" not in written
+
+
+def test_a_path_in_a_table_meets_the_other_keys():
+    assert parse_choice({"name": "folder:cats", "resolution": 64}) == parse_choice("folder(path=cats, resolution=64)")
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("folder:", "expected a path, found the end"),
+        ("folder:(resolution=64)", "expected a path"),
+        ("folder:cats(path=dogs)", "parameter 'path' is set twice"),
+        ('folder:"cats', "does not end"),
+    ],
+)
+def test_a_path_that_cannot_be_read_is_refused(written, problem):
+    with pytest.raises(ChoiceError, match=problem):
+        parse_choice(written)

@@ -18,7 +18,7 @@ from ganbench.contracts import (
     shape_of,
 )
 from ganbench.errors import PluginError
-from ganbench.terms import KINDS, Choice, Component
+from ganbench.terms import KINDS, Choice, Component, Measure
 
 IMAGES = {"data": "images", "power_of_two": True, "min_resolution": 8}
 CONV = {"mixes_batch": {"norm": ("batch", "instance")}, "independent": {"norm": "layer"}}
@@ -265,3 +265,46 @@ def test_a_metric_of_logits_takes_any_classifier():
 def test_a_metric_that_needs_nothing_needs_no_extractor():
     assert not needs_extractor(part("sharpness"))
     assert metric_mismatch(part("sharpness"), DIGITS, None) is None
+
+
+def test_a_metric_of_a_density_needs_it_to_be_known():
+    known = part("ring8", {}, {"data": "points", "shape": (2,), "density": True})
+    likelihood = part("log-likelihood", {"data": "points", "density": True})
+    assert metric_mismatch(likelihood, known, None) is None
+    assert metric_mismatch(likelihood, RING, None) == "metric log-likelihood needs a known density, ring8 has none"
+
+
+def test_a_metric_of_images_features_takes_points_as_they_are():
+    detectability = part("detectability", {"features": "images"})
+    assert metric_mismatch(detectability, RING, None) is None
+    assert metric_mismatch(detectability, DIGITS, FEATURES) is None
+    assert metric_mismatch(detectability, DIGITS, None) is not None
+    assert needs_extractor(detectability)
+
+
+def test_a_metric_of_labels_needs_data_with_classes():
+    accuracy = part("conditional-accuracy", {"labels": True, "classes": True})
+    assert metric_mismatch(accuracy, DIGITS, CLASSIFIER) is None
+    faces = pictures("faces", classes=0)
+    assert metric_mismatch(accuracy, faces, CLASSIFIER) == (
+        "metric conditional-accuracy needs classes, faces(resolution=32) has none"
+    )
+
+
+def test_an_extractor_that_trains_on_labels_knows_the_classes_of_whatever_has_some():
+    trained = part("classifier", {"labels": True})
+    letters = pictures("letters", classes=26)
+    assert extractor_mismatch(trained, letters) is None
+    assert metric_mismatch(part("classes", {"classes": True}), letters, trained) is None
+    assert extractor_mismatch(trained, pictures("faces")) == (
+        "extractor classifier is trained on the data set's own classes, faces(resolution=32) has none"
+    )
+
+
+def test_a_metric_must_declare_its_scores_and_nothing_else_may():
+    measure = Measure("share", "higher", "A share.", "k/N")
+    check_contract("metric", Component("near", "nowhere:at_all", "", measures=(measure,)))
+    with pytest.raises(PluginError, match="metric near: states no measures: expected a Measure for each score"):
+        check_contract("metric", Component("near", "nowhere:at_all", ""))
+    with pytest.raises(PluginError, match="loss near: measures nothing"):
+        check_contract("loss", Component("near", "nowhere:at_all", "", measures=(measure,)))

@@ -13,6 +13,7 @@ from distributions import THIRD_PARTY
 from ganbench.choices import parse_choice, resolve
 from ganbench.errors import ChoiceError, PluginError
 from ganbench.plugins import discover, listing, requirements
+from ganbench.signatures import parameters_of
 from ganbench.terms import Choice
 
 pytestmark = pytest.mark.usefixtures("as_installed")
@@ -48,8 +49,10 @@ def test_every_shipped_plugin_loads_and_every_shipped_component_can_be_read():
         "generator", "discriminator", "loss", "penalty", "dataset", "metric", "extractor",
     }  # fmt: skip
     for offer in shipped:
-        chosen = resolve(registry, offer.kind, Choice(offer.component.name, owner="ganbench"))
-        assert chosen.parameters == ()
+        required = [item.name for item in parameters_of(offer.component.target, offer.kind) if item.required]
+        values = {"path": "pictures", "resolution": 32}
+        written = Choice(offer.component.name, tuple((name, values[name]) for name in required), owner="ganbench")
+        assert [name for name, _ in resolve(registry, offer.kind, written).parameters] == required
 
 
 def test_discovery_imports_neither_torch_nor_numpy_nor_any_target():
@@ -142,6 +145,8 @@ BROKEN = {
         "unknown key 'logit'",
     ),
     "gives": (offering("x", more=", gives=['logits']"), "loss 'x': gives: expected a mapping, got ['logits']"),
+    "measures": (offering("x", more=", measures=['share']"), "loss 'x': measures: expected a tuple of Measures"),
+    "no measures": (offering("x", hook="ganbench_metrics"), "metric x: states no measures"),
     "recipe": (
         offering("x", hook="ganbench_penalties", more=", recipe=Recipe()"),
         "penalty 'x': recipe: a Recipe belongs to a loss",
