@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import nn
 
+import ganbench
 from ganbench.contracts import shape_of
+from ganbench.environment import settle
 from ganbench.errors import PluginError
 from ganbench.metrics import Evaluator, Labelled
 from ganbench.objective import Objective, blame
@@ -53,6 +56,13 @@ class Workshop:
             return target(*arguments, **parameters)
 
 
+def open_workshop(registry: Registry, places: Places, device: str = "cpu") -> Workshop:
+    """A workshop in this process, which from now on computes as trials do: with one thread, and the same every time."""
+    workshop = Workshop(registry, places, torch.device(device))
+    settle(workshop.device)
+    return workshop
+
+
 def load_data(workshop: Workshop, choice: Choice) -> Data:
     """The data set, on the CPU. Raises PluginError where it is not of the form that its contract states."""
     data = workshop.make("dataset", choice, workshop.places)
@@ -64,29 +74,67 @@ def load_data(workshop: Workshop, choice: Choice) -> Data:
     for name, samples in (("train", data.train), ("heldout", data.heldout)):
         if not isinstance(samples, torch.Tensor):
             raise PluginError(f"{label}: {name} is a {type(samples).__name__}, expected a tensor")
-        if samples.dtype != dtype or tuple(samples.shape[1:]) != shape or not len(samples):
+        missing = name == "heldout" and not len(samples)  # without training samples, data can be measured against
+        if samples.dtype != dtype or tuple(samples.shape[1:]) != shape or missing:
             came = f"{samples.dtype} of shape {tuple(samples.shape)}"
             raise PluginError(f"{label}: {name} is {came}, expected {dtype} of shape (N, {', '.join(map(str, shape))})")
     return data
 
 
-def prepare(registry: Registry, places: Places, dataset: Choice, extractor: Choice | None) -> None:
-    """Load a data set and an extractor once, for what it leaves behind: files, if they may be fetched, or the error."""
-    workshop = Workshop(registry, places, torch.device("cpu"))
-    load_data(workshop, dataset)
-    if extractor is not None:
-        workshop.make("extractor", extractor, places)
+def prepare(registry: Registry, places: Places, device: str, dataset: Choice, evaluation: Evaluation) -> None:
+    """Do once what each job on a data set begins with, for what it leaves behind: files, features, or the error."""
+    workshop = open_workshop(registry, places, device)
+    build_evaluator(workshop, load_data(workshop, dataset), dataset, evaluation)
 
 
-def build_evaluator(workshop: Workshop, data: Data, evaluation: Evaluation) -> Evaluator:
+def load_extractor(workshop: Workshop, choice: Choice, data: Data) -> Extractor:
+    """The extractor, trained on the data where it is one of those that are. Raises PluginError for anything else."""
+    component = workshop.registry.find("extractor", choice).component
+    extra = (data,) if component.needs.get("labels") else ()
+    extractor = workshop.make("extractor", choice, workshop.places, *extra)
+    if not isinstance(extractor, Extractor):
+        label = workshop.label("extractor", choice)
+        raise PluginError(f"{label} gave a {type(extractor).__name__}, expected ganbench's Extractor")
+    return extractor
+
+
+def build_evaluator(workshop: Workshop, data: Data, dataset: Choice, evaluation: Evaluation) -> Evaluator:
     """The metrics with the real side of every comparison already extracted."""
-    extractor: Extractor | None = None
-    if evaluation.extractor is not None:
-        extractor = workshop.make("extractor", evaluation.extractor, workshop.places)
-    metrics = [
-        Labelled(workshop.label("metric", choice), workshop.make("metric", choice)) for choice in evaluation.metrics
+    chosen = evaluation.extractor
+    return Evaluator(
+        data,
+        build_metrics(workshop, evaluation.metrics),
+        load_extractor(workshop, chosen, data) if chosen else None,
+        evaluation.samples,
+        workshop.device,
+        training=need_training(workshop, evaluation.metrics),
+        identity=_identity(workshop, dataset, chosen),
+    )
+
+
+def build_metrics(workshop: Workshop, metrics: Sequence[Choice]) -> list[Labelled]:
+    """The metrics, each with its owner's name and with what it declared."""
+    measures = [workshop.registry.find("metric", choice).component.measures for choice in metrics]
+    return [
+        Labelled(workshop.label("metric", choice), workshop.make("metric", choice), declared)
+        for choice, declared in zip(metrics, measures, strict=True)
     ]
-    return Evaluator(data, metrics, extractor, evaluation.samples, workshop.device)
+
+
+def need_training(workshop: Workshop, metrics: Sequence[Choice]) -> bool:
+    """Whether one of the metrics looks at features of the training split."""
+    return any(workshop.registry.find("metric", choice).component.needs.get("training") for choice in metrics)
+
+
+def _identity(workshop: Workshop, dataset: Choice, extractor: Choice | None) -> dict[str, Any]:
+    """What besides the samples decides what is computed from them: the code, and what it was asked for."""
+    asked: dict[str, str] = {}
+    kinds: tuple[tuple[Kind, Choice | None], ...] = (("dataset", dataset), ("extractor", extractor))
+    for kind, choice in kinds:
+        if choice is not None:
+            offer = workshop.registry.find(kind, choice)
+            asked[kind] = f"{choice} of {offer.code or offer.version}"
+    return {**asked, "ganbench": ganbench.__version__, "torch": torch.__version__}
 
 
 def build_generator(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> nn.Module:

@@ -1,11 +1,15 @@
-"""Score generated samples against held-out ones: features are extracted once, then every metric looks at them."""
+"""Score generated samples against held-out ones: features are extracted once, then every metric looks at them.
+
+What is computed from real data alone, features first of all, is kept in the cache and shared by all trials that measure
+the same.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +18,20 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
+from ganbench import cache
 from ganbench.errors import DataError, PluginError, suggest
 from ganbench.objective import blame
-from ganbench.protocols import Data, Evidence, Extractor, Metric
+from ganbench.protocols import Data, Evidence, Extractor, Memory, Metric, Tensors
 from ganbench.tables import COLUMNS, CURVE_LABELS
-from ganbench.terms import AXES, Score
+from ganbench.terms import AXES, Measure, Score
 
 ROUNDING = 1e-3
 """How far below 0 a distance may come out by rounding alone, where both sides are the same samples."""
+
+FEATURES, LOGITS = "features", "logits"
+
+TRAIN_SAMPLES = 50_000
+"""Training samples that metrics of the training split look at, at most."""
 
 BATCH_SIZE = 64
 """Images that an extractor sees at a time: Inception's first layers then take about half a gigabyte."""
@@ -31,8 +41,10 @@ class Evaluator:
     """The scores of generated samples, against the same held-out samples every time. Built once a trial.
 
     `count` is how many fakes it wants, and how many reals it compares them with: at most `samples`, and no more than
-    either split holds, so that training data can be measured in the fakes' place with the same numbers. `real` are
-    those reals. The extractor's module is moved to `device` and stays there; everything else stays on the CPU.
+    either split holds, so that training data can be measured in the fakes' place with the same numbers; where there is
+    no training data, no more than are held out. `real` are those reals. Features are extracted and scores computed on
+    `device`, which is left as it was found. `identity` says, in JSON's own values, what besides the samples decides the
+    real side's features and statistics; with it they are kept in the cache.
     """
 
     def __init__(
@@ -42,40 +54,83 @@ class Evaluator:
         extractor: Extractor | None,
         samples: int,
         device: torch.device | str = "cpu",
+        *,
+        training: bool = False,
+        identity: cache.Identity | None = None,
     ) -> None:
-        self.count = min(samples, len(data.heldout), len(data.train))
-        self.real = spread(data.heldout, self.count)  # (count, C, H, W) or (count, D)
+        self.count = min(samples, len(data.heldout), len(data.train) or len(data.heldout))
+        kept = spread(len(data.heldout), self.count)  # (count,)
+        self.real = data.heldout[kept]  # (count, C, H, W) or (count, D)
+        self._real_labels = None if data.heldout_labels is None else data.heldout_labels[kept]
         self._data = data
         self._metrics = tuple(metrics)
         self._extractor = extractor
         self._device = torch.device(device)
-        self._real_features, self._real_logits = self._extract(self.real)
+        self._identity = identity
+        self._real = self._of_real(self.real)
+        train = data.train[spread(len(data.train), min(TRAIN_SAMPLES, len(data.train)))] if training else None
+        self._train_features = None if train is None else self._of_real(train).get(FEATURES)
+        self._memory = self._memory_of(self.real, train)
 
-    def scores(self, fake: Tensor) -> tuple[Score, ...]:
+    def scores(self, fake: Tensor, labels: Tensor | None = None, resamples: int = 0) -> tuple[Score, ...]:
         """Every metric's scores, in the metrics' order, for `fake`: uint8 images or float32 points (count, ...).
 
-        Draws no random number and leaves modes and gradients as they are. Raises DataError for samples of another form
-        than the held-out ones, PluginError for a metric or an extractor that breaks its contract.
+        `labels` (count,) are the classes that were asked for; with `resamples` metrics estimate their own noise. Draws
+        no random number and leaves modes and gradients as they are. Raises DataError for samples of another form than
+        the held-out ones, PluginError for a metric or an extractor that breaks its contract.
         """
-        self._check(fake)
+        self._check(fake, labels)
         fake = fake.detach().cpu()
-        fake_features, fake_logits = self._extract(fake)
+        found = self._extract(fake)
+        real = {name: tensor.to(self._device) for name, tensor in self._real.items()}
         evidence = Evidence(
             fake=fake,
             real=self.real,
             data=self._data,
             extractor=self._extractor,
-            fake_features=fake_features,
-            real_features=self._real_features,
-            fake_logits=fake_logits,
-            real_logits=self._real_logits,
+            fake_features=found.get(FEATURES),
+            real_features=real.get(FEATURES),
+            fake_logits=found.get(LOGITS),
+            real_logits=real.get(LOGITS),
+            fake_labels=None if labels is None else labels.cpu(),
+            real_labels=self._real_labels,
+            train_features=None if self._train_features is None else self._train_features.to(self._device),
+            of_real=self._memory,
+            resamples=resamples,
         )
-        return _collect(self._metrics, evidence)
+        with torch.no_grad():
+            return _collect(self._metrics, evidence)
 
-    def _extract(self, samples: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        return extract(self._extractor, samples, self._device) if self._extractor else (None, None)
+    def _extract(self, samples: Tensor) -> dict[str, Tensor]:
+        return extract(self._extractor, samples, self._device) if self._extractor else {}
 
-    def _check(self, fake: Tensor) -> None:
+    def _of_real(self, samples: Tensor) -> dict[str, Tensor]:
+        """The real samples' features and logits, on the CPU, from the cache where they were extracted before."""
+        if self._extractor is None:
+            return {}
+        if self._identity is None or not self._extractor.weights_sha256:
+            return {name: tensor.cpu() for name, tensor in self._extract(samples).items()}
+        return cache.recall("features", self._identified(samples), lambda: self._extract(samples))
+
+    def _memory_of(self, *samples: Tensor | None) -> Memory:
+        if self._identity is None or (self._extractor is not None and not self._extractor.weights_sha256):
+            return Memory()
+        return StoredMemory(self._identified(*samples))
+
+    def _identified(self, *samples: Tensor | None) -> cache.Identity:
+        """All that decides what is computed from these samples: features where there is an extractor."""
+        assert self._identity is not None
+        digests = [None if part is None else cache.digest({"samples": part.numpy()}) for part in samples]
+        extractor = self._extractor
+        facts = ("tag", "weights_sha256", "layer", "logits_layer", "dimension")
+        return {
+            **self._identity,
+            "samples": digests,
+            "features": {name: getattr(extractor, name) for name in facts} if extractor else None,
+            "device": self._device.type,
+        }
+
+    def _check(self, fake: Tensor, labels: Tensor | None) -> None:
         shape, expected = tuple(fake.shape), tuple(self.real.shape)
         if shape != expected or fake.dtype != self.real.dtype:
             came = f"{fake.dtype} of shape {shape}"
@@ -83,33 +138,45 @@ class Evaluator:
         if fake.is_floating_point() and not fake.isfinite().all():
             bad = int((~fake.isfinite()).flatten(1).any(dim=1).sum())
             raise DataError(f"generated samples: {bad} of {self.count} are not finite; a diverged model has no scores")
+        if labels is not None and tuple(labels.shape) != (self.count,):
+            raise DataError(f"labels asked for: shape {tuple(labels.shape)}, expected one for each of {self.count}")
 
 
-def spread(samples: Tensor, count: int) -> Tensor:
-    """`count` of the samples, evenly spaced: the same ones every time, and fair to classes where they are in order."""
-    if count == len(samples):
-        return samples
-    return samples[torch.arange(count) * len(samples) // count]
+class StoredMemory(Memory):
+    """Remembers on disk as well what is computed from the real side, under `identity`."""
+
+    def __init__(self, identity: cache.Identity) -> None:
+        super().__init__()
+        self._identity = identity
+
+    def recall(self, name: str, compute: Callable[[], Tensors]) -> Tensors:
+        """What `compute` gave when `name` was first asked for, in this process or in another one."""
+        stored = {**self._identity, "statistic": name}
+        return super().recall(name, lambda: cache.recall("statistics", stored, compute))
+
+
+def spread(size: int, count: int) -> Tensor:
+    """The indices of `count` of `size` samples, evenly spaced: the same every time, and fair to classes in order."""
+    return torch.arange(count) * size // max(count, 1)
 
 
 @torch.no_grad()
-def extract(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor | None]:
-    """Features (N, dimension) and, for a classifier, logits (N, K), float32 on the CPU, of uint8 images (N, C, H, W).
+def extract(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Features (N, dimension) and, for a classifier, logits (N, K), float32 on `device`, of uint8 images (N, C, H, W).
 
-    The module sees three channels, as torch-fidelity specifies: grey images are repeated.
+    Keys: `features`, and `logits` where the extractor has them. The module sees three channels, as torch-fidelity
+    specifies: grey images are repeated. It ends up on the CPU, so that it takes no memory that training could use.
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3) or images.dtype != torch.uint8:
         came = f"{images.dtype} of shape {tuple(images.shape)}"
         raise DataError(f"extractor '{extractor.tag}' looks at uint8 images (N, 1 or 3, H, W), got {came}")
-    features, logits = [], []
+    layers = {FEATURES: extractor.layer} | ({LOGITS: extractor.logits_layer} if extractor.logits_layer else {})
     with _evaluating(extractor.module.to(device)):
-        for start in range(0, len(images), BATCH_SIZE):
-            outputs = _outputs(extractor, _rgb(images[start : start + BATCH_SIZE]).to(device))
-            features.append(outputs[extractor.layer])
-            if extractor.logits_layer:
-                logits.append(outputs[extractor.logits_layer])
-    _check_features(extractor, joined := torch.cat(features), (len(images), extractor.dimension))
-    return joined, torch.cat(logits) if logits else None
+        batches = [_outputs(extractor, _rgb(batch).to(device)) for batch in torch.split(images, BATCH_SIZE)]
+    extractor.module.cpu()
+    joined = {name: torch.cat([outputs[layer] for outputs in batches]) for name, layer in layers.items()}
+    _check_features(extractor, joined[FEATURES], (len(images), extractor.dimension))
+    return joined
 
 
 def _rgb(images: Tensor) -> Tensor:
@@ -122,7 +189,7 @@ def _outputs(extractor: Extractor, batch: Tensor) -> dict[str, Tensor]:
     for layer in filter(None, (extractor.layer, extractor.logits_layer)):
         if layer not in outputs:
             raise PluginError(f"extractor '{extractor.tag}' gives no layer '{layer}'.{suggest(layer, outputs)}")
-    return {layer: output.float().cpu() for layer, output in outputs.items()}
+    return {layer: output.float() for layer, output in outputs.items()}
 
 
 def _check_features(extractor: Extractor, features: Tensor, expected: tuple[int, int]) -> None:
@@ -147,15 +214,32 @@ def _evaluating(module: torch.nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Labelled:
-    """A metric with the words that name it and its owner in a message."""
+    """A metric with the words that name it and its owner in a message, and what it declared of its scores."""
 
     label: str
     metric: Metric
+    measures: tuple[Measure, ...]
 
     def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
         """The metric's scores; what it raises becomes a PluginError with its label."""
         with blame(self.label):
             return self.metric(evidence)
+
+    def undeclared(self, score: Score) -> str:
+        """How a score is not what the metric declared, in a few words; nothing if it is."""
+        measure = next((measure for measure in self.measures if measure.fits(score.name)), None)
+        if measure is None:
+            return f"it declared no such score.{suggest(score.name, [measure.name for measure in self.measures])}"
+        for fact in ("direction", "mean"):
+            if getattr(score, fact) != getattr(measure, fact):
+                return f"its {fact} is {getattr(score, fact)}, declared was {getattr(measure, fact)}"
+        lowest, highest = measure.lowest, measure.highest
+        if score.value is None or (
+            (lowest is None or score.value >= lowest - ROUNDING)
+            and (highest is None or score.value <= highest + ROUNDING)
+        ):
+            return ""
+        return f"declared was a value from {lowest} to {highest}"
 
 
 def _collect(metrics: Sequence[Metric], evidence: Evidence) -> tuple[Score, ...]:
@@ -181,7 +265,8 @@ def _checked(metric: Metric, result: Any) -> tuple[Score, ...]:
     if not isinstance(result, tuple) or not all(isinstance(score, Score) for score in result):
         raise PluginError(f"{title} gave {result!r:.80}, expected a tuple of Score")
     for score in result:
-        if problem := _problem(score):
+        problem = _problem(score) or (metric.undeclared(score) if isinstance(metric, Labelled) else "")
+        if problem:
             raise PluginError(f"{title} gave {score.value} for '{score.name}': {problem}")
     return result
 
@@ -198,6 +283,8 @@ def _problem(score: Score) -> str | None:
         return "that is a column of every table; take another name"
     if score.value is not None and not math.isfinite(score.value):
         return "expected a finite number, or None"
+    if score.noise is not None and not 0 <= score.noise < math.inf:
+        return f"its noise is {score.noise}, expected a finite number of at least 0, or None"
     if score.mean == "geometric" and score.value is not None and score.value < -ROUNDING:
         return "a geometric mean needs values above 0"
     return None

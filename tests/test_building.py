@@ -145,14 +145,14 @@ def test_two_engines_of_one_trial_do_the_same(workshop, loss):
 def test_an_evaluator_counts_as_many_samples_as_the_trial_says(workshop):
     made = trial(samples=37)
     data = load_data(workshop, made.dataset)
-    evaluator = build_evaluator(workshop, data, made.evaluation)
+    evaluator = build_evaluator(workshop, data, made.dataset, made.evaluation)
     assert evaluator.count == 37
     assert evaluator.scores(data.heldout[:37])[0].n_fake == 37
 
 
 def test_an_evaluator_uses_the_extractor_that_the_evaluation_names(workshop):
     made = trial("digits", samples=20, metrics=["frechet"])
-    evaluator = build_evaluator(workshop, load_data(workshop, made.dataset), made.evaluation)
+    evaluator = build_evaluator(workshop, load_data(workshop, made.dataset), made.dataset, made.evaluation)
     (score,) = evaluator.scores(evaluator.real)
     assert (score.name, score.extractor) == ("fcd_digits", "digits")
 

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 
-from ganbench import metrics
+from ganbench import cache, metrics
 from ganbench.errors import DataError, PluginError
 from ganbench.metrics import Evaluator, Labelled, _collect, extract, spread
 from ganbench.protocols import Data, Evidence, Extractor
-from ganbench.terms import Score
+from ganbench.terms import Measure, Score
 
 LAYERS = ["logits", "pooled"]
 
@@ -64,8 +65,8 @@ def colours(**changes) -> Extractor:
     return replace(extractor, **changes)
 
 
-def score(name: str, value: float | None = 1.0, metric: str = "keep") -> Score:
-    return Score(name, value, "lower", metric=metric)
+def score(name: str, value: float | None = 1.0, metric: str = "keep", direction: str = "lower", **facts) -> Score:
+    return Score(name, value, direction, metric=metric, **facts)
 
 
 @pytest.mark.parametrize(("samples", "expected"), [(30, 30), (100, 40), (45, 40)])
@@ -84,7 +85,7 @@ def test_the_reals_are_the_same_heldout_samples_every_time_spread_evenly():
 
 @pytest.mark.parametrize("count", [1, 3, 7, 9])
 def test_spread_takes_different_samples_from_the_whole_range(count):
-    taken = spread(torch.arange(9), count).tolist()
+    taken = spread(9, count).tolist()
     assert len(set(taken)) == count
     assert max(taken) >= 9 - 9 / count - 1
 
@@ -126,26 +127,26 @@ def test_real_features_are_extracted_once_and_fakes_once_for_all_metrics():
 def test_grey_images_are_repeated_to_three_channels():
     extractor = colours()
     grey = images(10, channels=1)
-    features, _ = extract(extractor, grey)
-    coloured, _ = extract(extractor, grey.repeat(1, 3, 1, 1))
+    features = extract(extractor, grey)["features"]
+    coloured = extract(extractor, grey.repeat(1, 3, 1, 1))["features"]
     assert {shape[1:] for shape in extractor.module.shapes} == {(3, 4, 4)}
     assert torch.equal(features, coloured)
 
 
 def test_features_do_not_depend_on_the_batch_size(monkeypatch):
     extractor = colours()
-    features, logits = extract(extractor, images(100))
+    features, logits = extract(extractor, images(100)).values()
     monkeypatch.setattr(metrics, "BATCH_SIZE", 7)
-    in_sevens, logits_in_sevens = extract(extractor, images(100))
+    in_sevens, logits_in_sevens = extract(extractor, images(100)).values()
     assert extractor.module.shapes[-1] == (2, 3, 4, 4)
     torch.testing.assert_close(in_sevens, features)
     torch.testing.assert_close(logits_in_sevens, logits)
 
 
 def test_an_extractor_without_logits_gives_none():
-    features, logits = extract(colours(logits_layer=""), images(5))
-    assert features.shape == (5, 3)
-    assert logits is None
+    found = extract(colours(logits_layer=""), images(5))
+    assert found["features"].shape == (5, 3)
+    assert "logits" not in found
 
 
 def test_extraction_leaves_modes_buffers_gradients_and_random_state_alone():
@@ -155,7 +156,7 @@ def test_extraction_leaves_modes_buffers_gradients_and_random_state_alone():
     extractor.module.norm.weight.grad = torch.full((3,), 7.0)
     before = {name: value.clone() for name, value in extractor.module.state_dict().items()}
     state = torch.get_rng_state()
-    features, _ = extract(extractor, images(20))
+    features = extract(extractor, images(20))["features"]
     assert torch.equal(torch.get_rng_state(), state)
     assert extractor.module.training
     assert extractor.module.norm.training
@@ -256,5 +257,104 @@ def test_scores_come_in_the_order_of_the_metrics_and_none_is_allowed():
     ],
 )
 def test_a_score_that_could_not_be_read_again_is_refused_with_its_metrics_name(score, problem):
+    anything = (Measure("{extractor}", "lower", "Anything.", "x"),)
     with pytest.raises(PluginError, match=rf"metric 'mine' of somebody gave .*{problem}"):
-        _collect([Labelled("metric 'mine' of somebody", lambda evidence: (score,))], None)
+        _collect([Labelled("metric 'mine' of somebody", lambda evidence: (score,), anything)], None)
+
+
+DECLARED = (
+    Measure("share_{extractor}", "higher", "A share.", "k/N", lowest=0.0, highest=1.0),
+    Measure("far_{count}", "lower", "A distance.", "|x|", lowest=0.0, mean="geometric"),
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (score("shade_extractor", direction="higher"), "declared no such score. Did you mean 'share_{extractor}'"),
+        (score("share_", direction="higher"), "declared no such score"),
+        (score("share_digits", direction="lower"), "its direction is lower, declared was higher"),
+        (score("far_5k"), "its mean is arithmetic, declared was geometric"),
+        (score("share_digits", value=1.1, direction="higher"), "from 0.0 to 1.0"),
+        (score("share_digits", value=-0.1, direction="higher"), "from 0.0 to 1.0"),
+        (score("share_digits", value=0.5, direction="higher", noise=-1.0), "its noise is -1.0"),
+        (score("share_digits", value=0.5, direction="higher", noise=float("nan")), "noise"),
+    ],
+)
+def test_a_score_that_is_not_as_it_was_declared_is_refused(given, problem):
+    with pytest.raises(PluginError, match=re.escape(problem)):
+        _collect([Labelled("metric 'mine'", lambda evidence: (given,), DECLARED)], None)
+
+
+def test_scores_as_declared_pass_and_rounding_is_forgiven():
+    share = score("share_digits", value=1 + 1e-9, direction="higher", noise=0.0)
+    far = score("far_5k", value=None, mean="geometric")
+    assert _collect([Labelled("metric 'mine'", lambda evidence: (share, far), DECLARED)], None) == (share, far)
+
+
+def test_real_features_are_extracted_once_for_all_evaluators_that_measure_the_same():
+    first, second, other = colours(), colours(), colours()
+    data = Data(train=images(20), heldout=images(30))
+    keep = Keep(score("a"))
+    Evaluator(data, [keep], first, 10, identity={"dataset": "d"})
+    seen = len(first.module.shapes)
+    evaluator = Evaluator(data, [keep], second, 10, identity={"dataset": "d"})
+    assert seen > 0
+    assert second.module.shapes == []
+    evaluator.scores(images(10))
+    assert torch.equal(keep.seen[-1].real_features, extract(first, data.heldout[::3])["features"])
+    Evaluator(data, [keep], replace(other, weights_sha256="0" * 64), 10, identity={"dataset": "d"})
+    assert other.module.shapes  # other weights: other features
+
+
+def test_nothing_is_kept_of_an_extractor_without_a_hash_or_without_an_identity():
+    data = Data(train=images(20), heldout=images(30))
+    Evaluator(data, [], replace(colours(), weights_sha256=""), 10, identity={"dataset": "d"})
+    Evaluator(data, [], colours(), 10)
+    assert cache.entries() == []
+
+
+def test_statistics_of_the_real_side_outlive_the_evaluator_and_follow_the_samples():
+    calls = []
+
+    def counting(evidence):
+        evidence.of_real.recall("mean/1", lambda: calls.append(1) or {"mean": evidence.real.mean(0)})
+        return ()
+
+    data = point_data()
+    for _ in range(2):
+        evaluator = Evaluator(data, [counting], None, 40, identity={"dataset": "d"})
+        evaluator.scores(torch.zeros(40, 2))
+        evaluator.scores(torch.ones(40, 2))
+    assert len(calls) == 1
+    moved = replace(data, heldout=data.heldout + 1)
+    Evaluator(moved, [counting], None, 40, identity={"dataset": "d"}).scores(torch.zeros(40, 2))
+    assert len(calls) == 2
+
+
+def test_training_features_are_there_for_metrics_that_need_them():
+    keep = Keep(score("a"))
+    data = Data(train=images(20), heldout=images(30))
+    Evaluator(data, [keep], colours(), 10).scores(images(10))
+    assert keep.seen[-1].train_features is None
+    extractor = colours()
+    Evaluator(data, [keep], extractor, 10, training=True).scores(images(10))
+    assert torch.equal(keep.seen[-1].train_features, extract(extractor, data.train)["features"])
+
+
+def test_labels_that_were_asked_for_reach_the_metrics_with_those_of_the_reals():
+    keep = Keep(score("a"))
+    data = replace(point_data(), heldout_labels=torch.arange(40))
+    evaluator = Evaluator(data, [keep], None, 10)
+    evaluator.scores(torch.zeros(10, 2), labels=torch.arange(10), resamples=3)
+    assert keep.seen[-1].fake_labels.tolist() == list(range(10))
+    assert keep.seen[-1].real_labels.tolist() == list(range(0, 40, 4))
+    assert keep.seen[-1].resamples == 3
+    with pytest.raises(DataError, match="labels asked for"):
+        evaluator.scores(torch.zeros(10, 2), labels=torch.arange(9))
+
+
+def test_data_that_are_all_held_out_can_be_measured_against():
+    data = Data(train=torch.zeros(0, 2), heldout=torch.rand(40, 2))
+    assert Evaluator(data, [], None, 30).count == 30
+    assert Evaluator(data, [], None, 300).count == 40

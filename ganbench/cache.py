@@ -1,0 +1,221 @@
+"""What was computed once and is needed again: prepared data, real features, their statistics, trained classifiers.
+
+An entry is one safetensors file, named by the SHA-256 of all that defines it: its identity. The file's header repeats
+the identity and holds a SHA-256 of the tensors, so that what was damaged is seen, and computed again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from ganbench.errors import DataError
+from ganbench.folders import cache_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+CacheKind = Literal["data", "features", "statistics", "classifiers"]
+CACHE_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
+
+SCHEMA = 1
+SUFFIX = ".safetensors"
+HEADER = "ganbench"
+LONGEST_HEADER = 2**20
+
+Identity = Mapping[str, Any]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry: its file, its identity, and the SHA-256 that its tensors had when they were written.
+
+    `problem` says why the header cannot be read; the other two are empty then.
+    """
+
+    kind: CacheKind
+    path: Path
+    size: int
+    identity: Identity
+    sha256: str
+    problem: str = ""
+
+
+def recall(
+    kind: CacheKind,
+    identity: Identity,
+    compute: Callable[[], Mapping[str, Tensor]],
+    *,
+    verify: bool = True,
+) -> dict[str, Tensor]:
+    """What `compute` gives, from the cache if it was computed before: tensors on the CPU, mapped into memory.
+
+    `identity` holds JSON's own values and must say everything that decides the result. Of several processes that ask
+    for the same, one computes and the others wait. Without `verify` an entry is trusted if its file is whole. Where
+    nothing can be written, the result is given all the same. Whoever changes a mapped tensor changes a copy.
+    """
+    path = _path_of(kind, identity)
+    found = _read(path, verify)
+    if found is not None:
+        return found
+    with _locked(path) as usable:
+        if not usable:
+            return _on_cpu(compute())
+        found = _read(path, verify)  # another process may have been faster
+        return _write(path, identity, compute()) if found is None else found
+
+
+def digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """The SHA-256 of named arrays: of their names, types, shapes and bytes."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        total.update(f"{name} {array.dtype.name} {array.shape} ".encode())
+        total.update(array.reshape(-1).view("uint8").data if array.size else b"")
+    return total.hexdigest()
+
+
+def entries() -> list[Entry]:
+    """Every entry of the cache, by kind, the newest first."""
+    return [entry for kind in CACHE_KINDS for entry in _entries(kind)]
+
+
+def damage(entry: Entry) -> str:
+    """What is wrong with an entry, in a few words; nothing if its tensors are those that were written."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if entry.problem:
+        return entry.problem
+    try:
+        found = digest(load_file(entry.path))
+    except (OSError, SafetensorError, ValueError) as error:
+        return f"cannot be read ({error})"
+    return "" if found == entry.sha256 else f"its tensors have SHA-256 {found[:12]}…, expected {entry.sha256[:12]}…"
+
+
+def clear(kinds: Iterable[CacheKind] = CACHE_KINDS) -> tuple[int, int]:
+    """Delete the entries of these kinds, and what writers that were killed left; gives their number and their bytes.
+
+    Raises DataError for what cannot be deleted.
+    """
+    count = size = 0
+    for kind in kinds:
+        for path in sorted(_folder(kind).glob("*")):
+            bytes_freed = path.stat().st_size
+            _delete(path)
+            if path.suffix == SUFFIX and not path.name.startswith("."):
+                count, size = count + 1, size + bytes_freed
+    return count, size
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Alone with `path` among processes; whether the cache can be used at all."""
+    from filelock import FileLock
+
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        logger.warning("the cache cannot be used (%s): %s", error, path)
+        yield False
+        return
+    with lock:
+        lock.release()  # `with` took it a second time
+        yield True
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"cache: {path} cannot be deleted ({error.strerror})") from error
+
+
+def _folder(kind: CacheKind) -> Path:
+    return cache_folder() / "computed" / kind
+
+
+def _path_of(kind: CacheKind, identity: Identity) -> Path:
+    text = json.dumps([SCHEMA, kind, identity], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _folder(kind) / f"{hashlib.sha256(text.encode()).hexdigest()}{SUFFIX}"
+
+
+def _entries(kind: CacheKind) -> Iterator[Entry]:
+    paths = [path for path in _folder(kind).glob(f"*{SUFFIX}") if not path.name.startswith(".")]
+    for path in sorted(paths, key=lambda path: (-path.stat().st_mtime_ns, path.name)):
+        size = path.stat().st_size
+        try:
+            header = _header(path)
+            yield Entry(kind, path, size, header["identity"], header["sha256"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            yield Entry(kind, path, size, {}, "", f"its header cannot be read ({error})")
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """What `_write` said of the tensors; for the layout see https://github.com/huggingface/safetensors#format."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > LONGEST_HEADER:
+            raise ValueError(f"{length} bytes long")
+        header: dict[str, Any] = json.loads(json.loads(file.read(length))["__metadata__"][HEADER])
+    return header
+
+
+def _read(path: Path, verify: bool) -> dict[str, Tensor] | None:
+    """The tensors at `path`; None where there are none, or where they are not what was written."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        return None
+    try:
+        tensors = load_file(path)
+        intact = not verify or digest(_arrays(tensors)) == _header(path)["sha256"]
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        logger.warning("computed again, because the cache's file is damaged (%s): %s", error, path)
+        return None
+    if not intact:
+        logger.warning("computed again, because the cache's file has changed: %s", path)
+        return None
+    return tensors
+
+
+def _write(path: Path, identity: Identity, computed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put the tensors at `path`, whole or not at all, and give them as they are read from there."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = _on_cpu(computed)
+    header = {"identity": identity, "sha256": digest(_arrays(tensors))}
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}")
+    try:
+        save_file(tensors, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        logger.warning("not kept in the cache (%s): %s", error, path)
+        return tensors
+    finally:
+        temporary.unlink(missing_ok=True)
+    return load_file(path)
+
+
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
