@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -33,12 +34,14 @@ def as_input(real: torch.Tensor) -> torch.Tensor:
 def noise_like(data: Data, count: int, rng: torch.Generator) -> torch.Tensor:
     """What a generator that knows only the data's range would give: (count, *shape), at rest.
 
-    Uniform pixels for images; for points, uniform over the bounding box of the training points.
+    Uniform pixels for images; for points, uniform over the bounding box of the training points, or where there are none
+    of those that are held out.
     """
-    shape = (count, *data.train.shape[1:])
-    if data.train.dtype == torch.uint8:
+    known = data.train if len(data.train) else data.heldout
+    shape = (count, *known.shape[1:])
+    if known.dtype == torch.uint8:
         return torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng)
-    lowest, highest = data.train.aminmax(dim=0)  # (D,), (D,)
+    lowest, highest = known.aminmax(dim=0)  # (D,), (D,)
     return torch.lerp(lowest, highest, torch.rand(shape, generator=rng))
 
 
@@ -52,6 +55,28 @@ def split(count: int, heldout: int, seed: str) -> tuple[torch.Tensor, torch.Tens
         raise DataError(f"split '{seed}': {heldout} held-out of {count} samples, expected at least one in each part")
     ranked = sorted(range(count), key=lambda index: hashlib.sha256(f"{seed}/{index}".encode()).digest())
     return torch.tensor(sorted(ranked[heldout:])), torch.tensor(sorted(ranked[:heldout]))
+
+
+def stacked(data: Data, name: str, train: int, heldout: int) -> Data:
+    """Triples of one-channel images of ten classes as the channels of one image each, in 1,000 classes: stacked MNIST.
+
+    The class is 100 a + 10 b + c, in the order of the channels. Triples are drawn with replacement, those of a split
+    from that split, by PCG64's own numbers: `name` decides them, whatever NumPy's version (arXiv:1611.02163, §3.3.1).
+    """
+    assert data.train_labels is not None
+    assert data.heldout_labels is not None
+    drawn = _triples(data.train, data.train_labels, train, f"{name}/train")
+    apart = _triples(data.heldout, data.heldout_labels, heldout, f"{name}/heldout")
+    class_names = tuple(f"{number:03}" for number in range(1000))
+    origin = f"{train:,} training and {heldout:,} held-out triples of {data.origin}"
+    return Data(drawn[0], apart[0], drawn[1], apart[1], class_names, origin=origin)
+
+
+def _triples(images: torch.Tensor, labels: torch.Tensor, count: int, seed: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """(count, 3, H, W) of images (N, 1, H, W), and the classes of the triples, (count,)."""
+    numbers = np.random.PCG64(seed_of(seed)).random_raw(3 * count) % np.uint64(len(images))
+    triples = torch.from_numpy(numbers.astype(np.int64)).view(count, 3)
+    return images[:, 0][triples], labels[triples] @ torch.tensor([100, 10, 1])
 
 
 def seed_of(text: str) -> int:

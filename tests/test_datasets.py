@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganbench.datasets import as_input, fingerprint, fit, noise_like, quantise, resize_images, seed_of, split
+from ganbench.datasets import as_input, fingerprint, fit, noise_like, quantise, resize_images, seed_of, split, stacked
 from ganbench.errors import DataError
 from ganbench.protocols import Data
 
@@ -127,3 +127,38 @@ def test_many_images_are_resized_as_one_is():
 
 def test_fitting_keeps_the_scale_of_float_images():
     torch.testing.assert_close(fit(torch.full((1, 3, 8, 8), 0.25), 32), torch.full((1, 3, 32, 32), 0.25))
+
+
+def tiny(train_labels, heldout_labels):
+    """Images of one pixel: 10 + label to train on, 100 + label held out."""
+    train, heldout = torch.tensor(train_labels), torch.tensor(heldout_labels)
+    images = [(base + labels).to(torch.uint8).view(-1, 1, 1, 1) for base, labels in ((10, train), (100, heldout))]
+    return Data(images[0], images[1], train, heldout, origin="tiny")
+
+
+def test_a_stacked_image_holds_three_of_its_own_split_and_its_class_reads_them():
+    data = stacked(tiny([3, 1, 4, 1, 5], [9, 2, 6]), "demo", 400, 300)
+    assert (data.train.shape, data.heldout.shape) == ((400, 3, 1, 1), (300, 3, 1, 1))
+    for base, images, labels in ((10, data.train, data.train_labels), (100, data.heldout, data.heldout_labels)):
+        parts = images.flatten(1).long() - base  # (N, 3)
+        assert torch.equal(labels, 100 * parts[:, 0] + 10 * parts[:, 1] + parts[:, 2])
+    assert set(data.heldout_labels.tolist()) == {
+        100 * a + 10 * b + c for a in (9, 2, 6) for b in (9, 2, 6) for c in (9, 2, 6)
+    }
+    assert (len(data.class_names), data.class_names[42]) == (1000, "042")
+    assert data.origin == "400 training and 300 held-out triples of tiny"
+
+
+def test_stacked_triples_are_decided_by_the_name():
+    source = tiny(list(range(10)), list(range(10)))
+    first, again, other = (stacked(source, name, 50, 50) for name in ("a", "a", "b"))
+    assert torch.equal(first.train, again.train)
+    assert not torch.equal(first.train, other.train)
+    assert not torch.equal(first.train_labels, first.heldout_labels)
+
+
+def test_every_image_is_drawn_equally_often_into_every_channel():
+    data = stacked(tiny(list(range(10)), [0]), "demo", 20_000, 1)
+    for channel in range(3):
+        counts = torch.bincount(data.train[:, channel].flatten().long() - 10, minlength=10)
+        assert (counts - 2000).abs().max() < 5 * (20_000 * 0.1 * 0.9) ** 0.5

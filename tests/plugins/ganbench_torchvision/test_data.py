@@ -1,6 +1,5 @@
-"""MNIST, Fashion-MNIST and CIFAR-10 from small files in torchvision's layout, written here."""
+"""Torchvision's data sets from small files in its layout."""
 
-import hashlib
 import pickle
 from urllib.error import URLError
 
@@ -9,54 +8,16 @@ import pytest
 import torch
 from PIL import Image
 from torchvision import datasets
+from torchvision_files import idx_bytes, write_cifar, write_grey, write_stl10, write_svhn
 
 from ganbench.errors import DataError
 from ganbench.folders import CACHE_VARIABLE
 from ganbench.protocols import Places
-from ganbench_torchvision import files, ganbench_datasets
-from ganbench_torchvision.data import cifar10, fashion_mnist, mnist
+from ganbench_torchvision import data as module
+from ganbench_torchvision import files
+from ganbench_torchvision.data import cifar10, cifar100, fashion_mnist, kmnist, mnist, stacked_mnist, stl10, svhn
 
-COUNTS = {"train": 6, "t10k": 4}
-GREY = [(mnist, "MNIST"), (fashion_mnist, "FashionMNIST")]
-
-
-def idx_bytes(values):
-    header = bytes([0, 0, 8, values.ndim]) + b"".join(size.to_bytes(4, "big") for size in values.shape)
-    return header + values.astype(np.uint8).tobytes()
-
-
-def write_grey(root, folder="MNIST"):
-    raw = root / folder / "raw"
-    raw.mkdir(parents=True)
-    for seed, (part, count) in enumerate(COUNTS.items()):
-        images = np.random.default_rng(seed).integers(0, 256, (count, 28, 28))
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images))
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(np.arange(count) % 10))
-    return raw
-
-
-def write_cifar(root, monkeypatch):
-    """Batches of two images each, published as it were: torchvision is told their MD5 sums."""
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-
-    def put(name, content):
-        raw = pickle.dumps(content)
-        (folder / name).write_bytes(raw)
-        return [name, hashlib.md5(raw, usedforsecurity=False).hexdigest()]
-
-    def batch(index):
-        pixels = np.full((2, 3, 32, 32), 10 * index, dtype=np.uint8)
-        pixels[:, 1], pixels[:, 2, 0, 31] = 10 * index + 1, 200 + index
-        return {"data": pixels.reshape(2, 3072), "labels": [index, 9]}
-
-    train = [put(f"data_batch_{index}", batch(index)) for index in range(1, 6)]
-    test = [put("test_batch", batch(6))]
-    name, checksum = put("batches.meta", {"label_names": [f"class {index}" for index in range(10)]})
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", train)
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", test)
-    monkeypatch.setattr(datasets.CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": checksum})
-    return folder
+GREY = [(mnist, "MNIST"), (fashion_mnist, "FashionMNIST"), (kmnist, "KMNIST")]
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +25,11 @@ def no_network(monkeypatch):
     def refuse(self):
         raise AssertionError("a download that nobody asked for")
 
-    monkeypatch.setattr(datasets.MNIST, "download", refuse)
-    monkeypatch.setattr(datasets.CIFAR10, "download", refuse)
+    for dataset in (datasets.MNIST, datasets.CIFAR10, datasets.SVHN, datasets.STL10):
+        monkeypatch.setattr(dataset, "download", refuse)
+
+
+# MNIST and those in its format
 
 
 @pytest.mark.parametrize(("load", "folder"), GREY)
@@ -77,8 +41,7 @@ def test_training_images_train_and_test_images_are_held_out(tmp_path, load, fold
     assert bytes(data.heldout.flatten().tolist()) == (raw / "t10k-images-idx3-ubyte").read_bytes()[16:]
     assert (data.train_labels.tolist(), data.heldout_labels.tolist()) == ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3])
     assert (data.train.dtype, data.train_labels.dtype) == (torch.uint8, torch.int64)
-    assert folder in data.origin
-    assert "6 training and 4 test images" in data.origin
+    assert f"torchvision {folder}, 6 training and 4 held-out images, SHA-256 " in data.origin
 
 
 def test_the_default_is_32_pixels_framed_with_black(tmp_path):
@@ -100,18 +63,31 @@ def test_other_resolutions_are_resized_from_the_framed_images(tmp_path, resoluti
 
 
 def test_classes_have_the_names_that_people_know(tmp_path):
-    write_grey(tmp_path, "MNIST")
-    write_grey(tmp_path, "FashionMNIST")
+    for _, folder in GREY:
+        write_grey(tmp_path, folder)
     places = Places(data_root=tmp_path)
     assert mnist(places).class_names == tuple("0123456789")
     assert fashion_mnist(places).class_names[9] == "Ankle boot"
+    assert kmnist(places).class_names == ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
-def test_the_origin_tells_other_files_apart(tmp_path):
+def test_other_files_are_other_data_even_after_the_first_were_prepared(tmp_path):
     raw = write_grey(tmp_path)
-    before = mnist(Places(data_root=tmp_path)).origin
+    before = mnist(Places(data_root=tmp_path))
     (raw / "train-images-idx3-ubyte").write_bytes(idx_bytes(np.zeros((6, 28, 28))))
-    assert mnist(Places(data_root=tmp_path)).origin != before
+    after = mnist(Places(data_root=tmp_path))
+    assert after.origin != before.origin
+    assert (before.train.sum() > 0, after.train.sum()) == (True, 0)
+
+
+def test_the_same_files_in_two_places_are_prepared_once(tmp_path, monkeypatch):
+    write_grey(tmp_path / "here")
+    write_grey(tmp_path / "there")
+    here = mnist(Places(data_root=tmp_path / "here"))
+    monkeypatch.setattr(module, "read_image_file", lambda _: pytest.fail("read twice"))
+    there = mnist(Places(data_root=tmp_path / "there"))
+    assert torch.equal(here.train, there.train)
+    assert (here.origin, here.class_names) == (there.origin, there.class_names)
 
 
 @pytest.mark.parametrize(("load", "folder"), GREY)
@@ -139,8 +115,9 @@ def test_files_that_are_there_are_used_even_where_a_download_is_allowed(tmp_path
 
 
 @pytest.mark.parametrize("file", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
-def test_a_truncated_file_is_named(tmp_path, file):
+def test_a_truncated_file_is_named_even_after_the_whole_one_was_prepared(tmp_path, file):
     path = write_grey(tmp_path) / file
+    mnist(Places(data_root=tmp_path))
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])
     with pytest.raises(DataError) as caught:
@@ -159,7 +136,7 @@ def test_a_file_that_is_no_idx_file_is_named(tmp_path, content):
 def test_images_without_their_labels_are_refused(tmp_path):
     raw = write_grey(tmp_path)
     (raw / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.arange(5)))
-    with pytest.raises(DataError, match="holds 6 images and 5 labels"):
+    with pytest.raises(DataError, match="MNIST/raw: the training files hold 6 images and 5 labels"):
         mnist(Places(data_root=tmp_path))
 
 
@@ -171,8 +148,16 @@ def test_a_download_lands_in_the_data_root_whole(tmp_path, monkeypatch):
     assert len(mnist(Places(data_root=tmp_path / "new")).train) == 6
 
 
+def test_a_download_keeps_the_files_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.MNIST, "download", lambda self: write_grey(files.Path(self.root)))
+    own = idx_bytes(np.array([7, 7, 7, 7, 7, 7]))
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    (tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte").write_bytes(own)
+    assert mnist(Places(data_root=tmp_path, download=True)).train_labels.tolist() == [7] * 6
+
+
 @pytest.mark.parametrize(
-    "failure", [URLError("no route"), RuntimeError("Error downloading\nTried a, got b"), OSError("x")]
+    "failure", [URLError("no route"), RuntimeError("Error downloading\nTried a, got b"), OSError("x"), KeyError("y")]
 )
 def test_a_download_that_fails_says_what_to_do_without_a_network(tmp_path, monkeypatch, failure):
     def fail(self):
@@ -187,15 +172,40 @@ def test_a_download_that_fails_says_what_to_do_without_a_network(tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_colour_images_keep_their_channels_and_their_rows(tmp_path, monkeypatch):
-    write_cifar(tmp_path, monkeypatch)
-    data = cifar10(Places(data_root=tmp_path))
-    assert (data.train.shape, data.heldout.shape) == ((10, 3, 32, 32), (2, 3, 32, 32))
-    assert data.train[2, :, 5, 5].tolist() == [20, 21, 20]
-    assert data.train[2, 2, 0].tolist() == [20] * 31 + [202]
+# Stacked MNIST
+
+
+def test_stacked_images_are_three_digits_and_their_label_reads_them(tmp_path, monkeypatch):
+    write_grey(tmp_path)
+    monkeypatch.setattr(module, "STACKED_TRAIN", 500)
+    monkeypatch.setattr(module, "STACKED_HELDOUT", 200)
+    digits = mnist(Places(data_root=tmp_path), resolution=28)
+    data = stacked_mnist(Places(data_root=tmp_path), resolution=28)
+    assert (data.train.shape, data.heldout.shape) == ((500, 3, 28, 28), (200, 3, 28, 28))
+    for images, labels, source in (
+        (data.train, data.train_labels, digits.train),
+        (data.heldout, data.heldout_labels, digits.heldout),
+    ):
+        parts = torch.stack([labels // 100, labels // 10 % 10, labels % 10], dim=1)  # sample n of digits has label n
+        assert torch.equal(images, source[:, 0][parts])
+        assert [sorted(set(column.tolist())) for column in parts.T] == [list(range(len(source)))] * 3
+    assert data.class_names[42] == "042"
+    assert digits.origin in data.origin
+
+
+# CIFAR
+
+
+@pytest.mark.parametrize(("load", "classes", "count"), [(cifar10, 10, 10), (cifar100, 100, 2)])
+def test_colour_images_keep_their_channels_and_their_rows(tmp_path, monkeypatch, load, classes, count):
+    write_cifar(tmp_path, monkeypatch, classes)
+    data = load(Places(data_root=tmp_path))
+    assert (data.train.shape, data.heldout.shape) == ((count, 3, 32, 32), (2, 3, 32, 32))
+    assert data.train[0, :, 5, 5].tolist() == [10, 11, 10]
+    assert data.train[0, 2, 0].tolist() == [10] * 31 + [201]
     assert data.heldout[0, 0, 0, 0] == 60
-    assert data.train_labels.tolist() == [1, 9, 2, 9, 3, 9, 4, 9, 5, 9]
-    assert data.class_names[3] == "class 3"
+    assert data.train_labels.tolist() == [1, 9, 2, 9, 3, 9, 4, 9, 5, 9][:count]
+    assert (len(data.class_names), data.class_names[3]) == (classes, "class 3")
 
 
 def test_missing_colour_images_are_named_with_both_ways_to_get_them(tmp_path):
@@ -203,29 +213,66 @@ def test_missing_colour_images_are_named_with_both_ways_to_get_them(tmp_path):
         cifar10(Places(data_root=tmp_path))
 
 
-def test_a_pickle_that_is_not_the_published_one_is_never_loaded(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("load", "classes", "file"), [(cifar10, 10, "data_batch_3"), (cifar100, 100, "meta")])
+def test_a_pickle_that_is_not_the_published_one_is_never_loaded(tmp_path, monkeypatch, load, classes, file):
     class Bomb:
         def __reduce__(self):
             return (pytest.fail, ("the pickle was loaded",))
 
-    path = write_cifar(tmp_path, monkeypatch) / "data_batch_3"
+    path = write_cifar(tmp_path, monkeypatch, classes) / file
     path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(DataError, match="data_batch_3: its MD5 sum is not that of the published file"):
-        cifar10(Places(data_root=tmp_path))
+    with pytest.raises(DataError, match=f"{file}: its MD5 sum is not that of the published file"):
+        load(Places(data_root=tmp_path))
 
 
-def test_what_is_declared_is_what_is_loaded(tmp_path, monkeypatch):
-    write_grey(tmp_path, "MNIST")
-    write_grey(tmp_path, "FashionMNIST")
-    write_cifar(tmp_path, monkeypatch)
-    components = {component.name: component.gives for component in ganbench_datasets()}
-    for name, load, extractor, samples in [
-        ("mnist", mnist, "mnist", 5000),
-        ("fashion-mnist", fashion_mnist, "inception", 5000),
-        ("cifar10", cifar10, "inception", 10000),
-    ]:
-        data = load(Places(data_root=tmp_path))
-        shape = tuple(32 if size == "{resolution}" else size for size in components[name]["shape"])
-        assert shape == tuple(data.train.shape[1:])
-        assert components[name]["classes"] == len(data.class_names)
-        assert (components[name]["extractor"], components[name]["samples"]) == (extractor, samples)
+# SVHN and STL-10
+
+
+def test_house_numbers_have_their_axes_in_order_and_ten_means_zero(tmp_path, monkeypatch):
+    write_svhn(tmp_path, monkeypatch)
+    data = svhn(Places(data_root=tmp_path))
+    assert (data.train.shape, data.heldout.shape) == ((5, 3, 32, 32), (3, 3, 32, 32))
+    assert data.train[4, :, 7, 19].tolist() == [4, 7, 19]
+    assert data.heldout[2, :, 31, 0].tolist() == [102, 31, 0]
+    assert data.train_labels.tolist() == [0, 9, 8, 7, 6]
+    assert data.class_names == tuple("0123456789")
+
+
+def test_missing_house_numbers_belong_into_the_data_root_itself(tmp_path):
+    with pytest.raises(DataError, match=r"where DIR holds train_32x32.mat, test_32x32.mat, or pass --download"):
+        svhn(Places(data_root=tmp_path))
+
+
+@pytest.mark.parametrize("file", ["train_32x32.mat", "test_32x32.mat"])
+def test_a_truncated_mat_file_is_named(tmp_path, monkeypatch, file):
+    path = write_svhn(tmp_path, monkeypatch) / file
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match=f"{file}: its MD5 sum is not that of the published file. Replace the file"):
+        svhn(Places(data_root=tmp_path))
+
+
+def test_stl10_images_stand_upright_and_labels_count_from_zero(tmp_path, monkeypatch):
+    write_stl10(tmp_path, monkeypatch)
+    data = stl10(Places(data_root=tmp_path), resolution=96)
+    assert (data.train.shape, data.heldout.shape) == ((4, 3, 96, 96), (3, 3, 96, 96))
+    assert data.train[3, :, 7, 90].tolist() == [3, 7, 90]
+    assert data.heldout[1, :, 90, 7].tolist() == [101, 90, 7]
+    assert data.train_labels.tolist() == [0, 1, 2, 3]
+    assert data.class_names[0] == "airplane"
+
+
+@pytest.mark.parametrize("resolution", [32, 48, 64])
+def test_stl10_images_shrink_with_antialiasing(tmp_path, monkeypatch, resolution):
+    write_stl10(tmp_path, monkeypatch)
+    image = stl10(Places(data_root=tmp_path), resolution=resolution).train[2]
+    assert (image[0] == 2).all()
+    centres = (np.arange(resolution) + 0.5) * 96 / resolution - 0.5  # a ramp stays a ramp, away from the borders
+    assert np.abs(image[1, :, 5].numpy() - centres)[2:-2].max() <= 0.51
+
+
+@pytest.mark.parametrize("file", ["train_X.bin", "test_y.bin"])
+def test_a_truncated_bin_file_is_named(tmp_path, monkeypatch, file):
+    path = write_stl10(tmp_path, monkeypatch) / file
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=f"{file}: its MD5 sum is not that of the published file"):
+        stl10(Places(data_root=tmp_path))
