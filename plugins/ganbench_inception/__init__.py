@@ -10,12 +10,12 @@ GANBENCH_API = 1
 
 @hookimpl
 def ganbench_extractors() -> Iterable[Component]:
-    """Offer `inception`."""
+    """Offer `inception-v3-compat`."""
     yield Component(
-        "inception",
+        "inception-v3-compat",
         "ganbench_inception.extractors:inception",
-        summary="2048 features of torch-fidelity's inception-v3-compat (--weights FILE or --download)",
+        summary="2048 features and 1008 logits of the Inception that FID is defined by (--weights FILE or --download)",
         paper="arXiv:1706.08500",
         needs={"channels": (1, 3)},
-        gives={"classes": 0},
+        gives={"classes": 0, "logits": True},
     )

@@ -1,4 +1,4 @@
-"""The shipped classifiers: that they are what they state, and that torch-fidelity can use them."""
+"""The shipped classifiers: that they are what they state, that torch-fidelity can use them, and three at a time."""
 
 import pytest
 import torch
@@ -14,6 +14,7 @@ from ganbench_digits.data import digits as digits_data
 
 PLACES = Places()
 BOTH = [extractors.digits, extractors.mnist]
+STACKED = [(extractors.stacked_digits, extractors.digits), (extractors.stacked_mnist, extractors.mnist)]
 
 
 class Pictures(Dataset):
@@ -91,7 +92,9 @@ def test_an_extractor_is_frozen(load):
 
 
 def test_images_that_are_not_bytes_are_refused():
-    with pytest.raises(TypeError, match=r"extractor digits: images are torch.float32, expected torch.uint8"):
+    with pytest.raises(
+        TypeError, match=r"extractor ganbench-digits-.*: images are torch.float32, expected torch.uint8"
+    ):
         extractors.digits(PLACES).module(torch.zeros(1, 1, 8, 8))
 
 
@@ -141,3 +144,61 @@ def test_weights_that_are_not_there_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(extractors, "files", lambda package: tmp_path)
     with pytest.raises(DataError, match=r"extractor mnist: cannot read .*mnist-[0-9a-f]{8}.safetensors"):
         extractors.mnist(PLACES)
+
+
+def three_channels(count, seed):
+    return pictures(count, 32, seed, channels=3)
+
+
+@pytest.mark.parametrize(("stacked", "single"), STACKED)
+def test_a_stacked_extractor_is_what_it_declares(stacked, single):
+    components = {component.name: component for component in ganbench_extractors()}
+    extractor = stacked(PLACES)
+    component = components[extractor.tag.replace("_", "-")]
+    features, logits = extractor.module(three_channels(2, seed=5))
+    assert component.needs == {"channels": (3,)}
+    assert features.shape == (2, extractor.dimension) == (2, 192)
+    assert logits.shape == (2, component.gives["classes"]) == (2, 1000)
+    assert extractor.weights_sha256 == single(PLACES).weights_sha256
+    assert extractor.accuracy == pytest.approx(single(PLACES).accuracy ** 3)
+
+
+@pytest.mark.parametrize(("stacked", "single"), STACKED)
+def test_stacked_features_are_those_of_the_channels_side_by_side(stacked, single):
+    images = three_channels(3, seed=6)
+    features, _ = stacked(PLACES).module(images)
+    one_by_one = [single(PLACES).module(images[:, [channel]])[0] for channel in range(3)]
+    torch.testing.assert_close(features, torch.cat(one_by_one, dim=1))
+
+
+@pytest.mark.parametrize(("stacked", "single"), STACKED)
+def test_stacked_logits_are_the_log_probability_of_the_three_digits_in_order(stacked, single):
+    images = three_channels(2, seed=7)
+    _, logits = stacked(PLACES).module(images)
+    chances = [single(PLACES).module(images[:, [channel]])[1].double().softmax(dim=1) for channel in range(3)]
+    for first, second, third in [(0, 0, 0), (7, 2, 5), (9, 9, 9), (0, 0, 1), (1, 0, 0)]:
+        expected = chances[0][:, first] * chances[1][:, second] * chances[2][:, third]
+        torch.testing.assert_close(logits[:, 100 * first + 10 * second + third].double().exp(), expected)
+    torch.testing.assert_close(logits.exp().sum(dim=1), torch.ones(2))
+
+
+def test_three_digits_in_three_channels_are_read_in_the_channels_order():
+    data = digits_data(PLACES)
+    kept = torch.arange(600)
+    stacked = data.heldout[kept].view(200, 3, *data.heldout.shape[2:])
+    labels = data.heldout_labels[kept].view(200, 3) @ torch.tensor([100, 10, 1])
+    extractor = extractors.stacked_digits(PLACES)
+    accuracy = extractor.module(stacked)[1].argmax(dim=1).eq(labels).double().mean().item()
+    assert abs(accuracy - extractor.accuracy) < 0.04
+
+
+def test_every_shipped_classifier_has_a_name_of_its_own_at_torch_fidelity():
+    loaders = [*BOTH, *(stacked for stacked, _ in STACKED)]
+    assert len({load(PLACES).module.get_name() for load in loaders}) == 4
+
+
+@pytest.mark.parametrize("load", [*BOTH, extractors.stacked_mnist])
+def test_loading_draws_no_global_random_number(load):
+    before = torch.get_rng_state()
+    load(PLACES)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -37,3 +37,12 @@ def test_pixels_are_centred_by_the_stated_mean_and_spread():
     expected = network((images - 30) / 60 * 255)
     network.mean, network.spread = torch.tensor(30.0), torch.tensor(60.0)
     torch.testing.assert_close(network(images)[1], expected[1])
+
+
+def test_a_network_of_three_channels_sees_colour_and_takes_grey_as_three_equal_channels():
+    with global_stream(0, "weights"):
+        network = Classifier(Architecture(8, ((2, 1), (2, 2)), channels=3)).eval()
+    colours = torch.randint(0, 256, (2, 3, 8, 8), generator=torch.Generator().manual_seed(4)).float()
+    assert not torch.allclose(network(colours)[1], network(colours.flip(1))[1])
+    grey = colours[:, :1]
+    assert torch.equal(network(grey)[1], network(grey.repeat(1, 3, 1, 1))[1])
