@@ -1,4 +1,4 @@
-"""How good and how diverse generated samples are: Fréchet and kernel distances, precision and recall, coverage."""
+"""How good and how diverse generated samples are: distances, neighbours, coverage, detectability, memorisation."""
 
 from __future__ import annotations
 
@@ -7,43 +7,15 @@ from collections.abc import Iterable
 from ganbench.hookspecs import hookimpl
 from ganbench.terms import Component
 
+# By whole names: `ganbench_metrics.points`, once imported, would take the place of a bare `points` here.
+from ganbench_metrics.declarations.diversity import COMPONENTS as OF_DIVERSITY
+from ganbench_metrics.declarations.features import COMPONENTS as OF_FEATURES
+from ganbench_metrics.declarations.points import COMPONENTS as OF_POINTS
+
 GANBENCH_API = 1
 
 
 @hookimpl
 def ganbench_metrics() -> Iterable[Component]:
-    """Offer metrics of features (through torch-fidelity), of known modes, and of a classifier's classes."""
-    yield Component(
-        "frechet",
-        "ganbench_metrics.distances:Frechet",
-        summary="Fréchet distance of features: FID where they are Inception's",
-        paper="arXiv:1706.08500",
-        needs={"features": True},
-    )
-    yield Component(
-        "kernel",
-        "ganbench_metrics.distances:Kernel",
-        summary="Kernel distance of features (KID): cubic MMD², unbiased",
-        paper="arXiv:1801.01401",
-        needs={"features": True},
-    )
-    yield Component(
-        "precision-recall",
-        "ganbench_metrics.distances:PrecisionRecall",
-        summary="Share of fakes among the reals, and of reals among the fakes, by nearest neighbours of features",
-        paper="arXiv:1904.06991",
-        needs={"features": True},
-    )
-    yield Component(
-        "modes",
-        "ganbench_metrics.coverage:ModeCoverage",
-        summary="Which known modes points fall on, how evenly, and how near",
-        paper="arXiv:1712.04086",
-        needs={"data": "points", "modes": True},
-    )
-    yield Component(
-        "classes",
-        "ganbench_metrics.coverage:ClassCoverage",
-        summary="Which classes images fall in, by a classifier, and how evenly",
-        needs={"data": "images", "features": True, "classes": True},
-    )
+    """Offer metrics of features, of points with a known density, and of what samples lack or repeat."""
+    return (*OF_FEATURES, *OF_POINTS, *OF_DIVERSITY)

@@ -1,9 +1,12 @@
-"""How much of a distribution generated samples cover: known modes for points, a classifier's classes for images."""
+"""How evenly generated images fall on a classifier's classes, and what every comparison of two histograms shares."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,44 +15,14 @@ from ganbench.protocols import Evidence
 from ganbench.terms import Score
 from ganbench_metrics.protocol import blank, features_of
 
-RADIUS = 3.0
-"""How far, in standard deviations, a point may lie from a mode's centre and still be one of the mode's."""
-
 SHARE = 0.2
 """The part of its fair share of samples that a mode or a class needs in order to count as covered."""
 
 NEIGHBOURS = 3
 """A real image vouches for fakes of its class as near to it, in features, as its third real neighbour of that class."""
 
-
-class ModeCoverage:
-    """How points fall on known modes: the counts of arXiv:1705.07761 and 1712.04086, and what noise does not pass.
-
-    High quality means within three standard deviations of the nearest mode. By the papers' rule one such sample
-    captures a mode (`modes_any`), and so noise over the whole box captures most; `modes_20pct` asks for a fifth of the
-    mode's fair share, and noise gets none. `tvd_modes` ranks: half the absolute differences between the weights of the
-    modes and the histogram of samples, with one more bin for those of no mode: 0 is perfect, 1 misses every mode.
-    """
-
-    def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
-        """Five scores: `tvd_modes`, `modes_20pct`, `modes_any`, `high_quality`, `kl_modes` (nats)."""
-        modes = evidence.data.modes
-        if modes is None:
-            raise DataError("metric 'modes': the modes of this data set are not known. Leave the metric out")
-        count, weights = len(evidence.fake), modes.weights.double()
-        counts = _on_modes(evidence.fake.double(), modes.centres.double(), RADIUS * modes.deviation)  # (K,)
-        high_quality = counts.sum() / count
-        histogram = torch.cat([counts / count, (1 - high_quality)[None]])  # (K + 1,), the last bin: of no mode
-        expected = torch.cat([weights, weights.new_zeros(1)])  # (K + 1,)
-        lower = blank(evidence, "modes", radius=RADIUS, share=SHARE)
-        higher = replace(lower, direction="higher")
-        return (
-            replace(lower, name="tvd_modes", value=total_variation(histogram, expected), mean="geometric"),
-            replace(higher, name="modes_20pct", value=float(covered(counts, count * weights).sum())),
-            replace(higher, name="modes_any", value=float((counts > 0).sum())),
-            replace(higher, name="high_quality", value=high_quality.item()),
-            replace(lower, name="kl_modes", value=divergence(counts, weights)),
-        )
+BLOCK = 2**24
+"""Distances held at once: 128 MiB."""
 
 
 class ClassCoverage:
@@ -58,36 +31,62 @@ class ClassCoverage:
     A classifier puts noise into some class, too: the one for `digits` finds seven of ten digits in uniform noise, if a
     fifth of the fair share is all that is asked. So a class is covered when that many images fall in it *and* lie
     within the manifold of its real images, as precision has it (arXiv:1904.06991, eq. 1); noise is left with two. A
-    class without held-out images cannot be covered.
+    class without held-out images cannot be covered. `classes_any` is the papers' count for stacked MNIST, one image
+    in the class (arXiv:1611.02163, §3.3.1), which noise passes, too.
     """
 
     def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
-        """Three scores: `tvd_classes`, `kl_classes` (nats, fake from real), `classes_covered`."""
-        extractor, real_features, fake_features = features_of(evidence, "classes")
-        real_logits, fake_logits = evidence.real_logits, evidence.fake_logits
-        if real_logits is None or fake_logits is None:
-            raise DataError(f"metric 'classes': extractor '{extractor.tag}' is no classifier. Choose one with logits")
+        """Four scores: `tvd_classes`, `kl_classes` (nats, fake from real), `classes_covered`, `classes_any`."""
+        extractor, _, fake_features = features_of(evidence, "classes")
+        real_logits, fake_logits = logits_of(evidence, "classes")
         classes = real_logits.shape[1]
         real_classes, fake_classes = real_logits.argmax(dim=1), fake_logits.argmax(dim=1)  # (N,), (N,)
-        real_shares = _counts(real_classes, classes) / len(real_classes)  # (K,)
-        fake_counts = _counts(fake_classes, classes)  # (K,)
-        genuine = _within_class(real_features, real_classes, fake_features, fake_classes)  # (N,)
-        reached = covered(_counts(fake_classes[genuine], classes), len(fake_classes) * real_shares)  # (K,)
+        real, fake = counts_of(real_classes, classes), counts_of(fake_classes, classes)  # (K,), (K,)
+        genuine = _genuine(evidence, real_classes, fake_features, fake_classes)  # (N,)
+        reached = covered(counts_of(fake_classes[genuine], classes), len(fake_classes) * real / real.sum())  # (K,)
         lower = replace(
             blank(evidence, "classes", share=SHARE, neighbours=NEIGHBOURS),
             layer=extractor.logits_layer,
             dimension=classes,
         )
+        higher = replace(lower, direction="higher")
+        tvd, kl = total_variation(fake / fake.sum(), real / real.sum()), divergence(fake, real / real.sum())
         return (
-            replace(lower, name="tvd_classes", value=total_variation(fake_counts / len(fake_classes), real_shares)),
-            replace(lower, name="kl_classes", value=divergence(fake_counts, real_shares)),
-            replace(lower, name="classes_covered", value=float(reached.sum()), direction="higher"),
+            replace(lower, name="tvd_classes", value=tvd, noise=total_variation_noise(fake, real, evidence)),
+            replace(lower, name="kl_classes", value=kl, noise=None if kl is None else divergence_noise(fake, real)),
+            replace(higher, name="classes_covered", value=float(reached.sum())),
+            replace(higher, name="classes_any", value=float((fake > 0).sum())),
         )
+
+
+def logits_of(evidence: Evidence, metric: str) -> tuple[Tensor, Tensor]:
+    """Real and fake class logits (N, K). Raises DataError where the extractor is no classifier."""
+    if evidence.real_logits is None or evidence.fake_logits is None:
+        tag = evidence.extractor.tag if evidence.extractor else ""
+        raise DataError(f"metric '{metric}': extractor '{tag}' is no classifier. Choose one with logits")
+    return evidence.real_logits, evidence.fake_logits
+
+
+def counts_of(members: Tensor, number: int) -> Tensor:
+    """How often each of 0 to `number` - 1 occurs among `members` (N,): (number,) float64."""
+    return torch.bincount(members, minlength=number).double()
 
 
 def total_variation(histogram: Tensor, reference: Tensor) -> float:
     """Half the sum of absolute differences of two probability vectors (K,): 0 if equal, 1 if disjoint."""
     return (histogram - reference).abs().sum().item() / 2
+
+
+def total_variation_noise(fake: Tensor, real: Tensor, evidence: Evidence) -> float | None:
+    """The deviation of `total_variation` over histograms drawn anew from these counts (K,); None without resamples.
+
+    Where the two are nearly equal it is too large, by up to a third: resampled histograms lie apart twice as far.
+    """
+    if not evidence.resamples:
+        return None
+    rng = np.random.default_rng(evidence.rng_seed)
+    shares = [_redrawn(counts, evidence.resamples, rng) for counts in (real, fake)]  # (R, K), (R, K)
+    return (shares[0] - shares[1]).abs().sum(dim=1).div(2).std().item()
 
 
 def divergence(counts: Tensor, reference: Tensor) -> float | None:
@@ -102,29 +101,74 @@ def divergence(counts: Tensor, reference: Tensor) -> float | None:
     return (histogram * (histogram / reference[seen]).log()).sum().item()
 
 
+def divergence_noise(fake: Tensor, real: Tensor) -> float:
+    """The deviation of `divergence` of counts `fake` (K,) from those of `real` (K,), both drawn independently.
+
+    By the delta method, and for nearly equal histograms by the χ² that twice the divergence then follows.
+    """
+    occurring = real > 0
+    p, q = real[occurring] / real.sum(), fake[occurring] / fake.sum()  # (K',), (K',)
+    logarithm = torch.where(q > 0, (q / p).clamp_min(1e-300).log(), 0)
+    sampling = variance(logarithm, q) / fake.sum().item() + variance(q / p, p) / real.sum().item()
+    scale = (1 / fake.sum().item() + 1 / real.sum().item()) / 2  # of the χ², with one degree less than bins
+    return quadratic_noise(sampling, 2 * (len(p) - 1) * scale**2)
+
+
+def quadratic_noise(sampling: float, equal: float) -> float:
+    """The deviation of a divergence: it is quadratic near 0, where the delta method counts its variance twice.
+
+    `sampling` is the variance by the delta method, taken at the measured histograms; `equal` is the variance where the
+    true histograms are equal.
+    """
+    return math.sqrt(max(sampling - equal, equal))
+
+
+def variance(values: Tensor, probabilities: Tensor) -> float:
+    """The variance of a variable that takes `values` (K,) with `probabilities` (K,)."""
+    mean = (probabilities * values).sum()
+    return (probabilities * (values - mean) ** 2).sum().item()
+
+
 def covered(counts: Tensor, fair: Tensor) -> Tensor:
     """Which entries (K,) of `counts` are at least a fifth of what is `fair`, where anything is."""
     slack = 1 - 1e-9  # a fifth of 1125 * (1 / 75) must not ask for more than 3 samples
     return (fair > 0) & (counts >= SHARE * fair * slack)
 
 
-def _on_modes(points: Tensor, centres: Tensor, radius: float) -> Tensor:
-    """How many points (N, D) lie within `radius` of each centre (K, D), if it is their nearest: (K,)."""
-    distances = torch.cdist(points, centres, compute_mode="donot_use_mm_for_euclid_dist")  # (N, K)
-    distance, nearest = distances.min(dim=1)  # (N,), (N,)
-    return _counts(nearest[distance <= radius], len(centres))
+def _redrawn(counts: Tensor, times: int, rng: np.random.Generator) -> Tensor:
+    """Histograms of as many samples as `counts` (K,), drawn anew from their shares: (times, K)."""
+    shares = (counts / counts.sum()).cpu().numpy()
+    return torch.from_numpy(rng.multinomial(int(counts.sum()), shares, times)) / counts.sum().item()
 
 
-def _counts(classes: Tensor, number: int) -> Tensor:
-    return torch.bincount(classes, minlength=number).double()
-
-
-def _within_class(real: Tensor, real_classes: Tensor, fake: Tensor, fake_classes: Tensor) -> Tensor:
+def _genuine(evidence: Evidence, real_classes: Tensor, fake: Tensor, fake_classes: Tensor) -> Tensor:
     """Which fakes (N,) have features (N, D) within the manifold of the real images of the class that they fall in."""
-    within = torch.zeros(len(fake), dtype=torch.bool)
+    real = evidence.real_features
+    assert real is not None
+    kept = evidence.of_real.recall(f"classes/radii/1/{NEIGHBOURS}", lambda: {"radii": _radii(real, real_classes)})
+    radii = kept["radii"].to(real.device)  # (N,)
+    within = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
     for number in sorted(set(real_classes.tolist())):
-        members, candidates = real[real_classes == number], fake_classes == number  # (M, D), (N,)
-        itself_and_neighbours = min(NEIGHBOURS + 1, len(members))
-        radii = torch.cdist(members, members).kthvalue(itself_and_neighbours, dim=1).values  # (M,)
-        within[candidates] = (torch.cdist(fake[candidates], members) <= radii).any(dim=1)
+        vouching, candidates = real_classes == number, fake_classes == number  # (N,), (N,)
+        members = real[vouching].double()  # (M, D)
+        near = [(distances <= radii[vouching]).any(dim=1) for distances in _distances(fake[candidates], members)]
+        within[candidates] = torch.cat(near) if near else within[candidates]
     return within
+
+
+def _radii(real: Tensor, classes: Tensor) -> Tensor:
+    """How far each real image (N, D) is from its third neighbour of its class, or from the last that it has: (N,)."""
+    radii = torch.zeros(len(real), dtype=torch.float64, device=real.device)
+    for number in sorted(set(classes.tolist())):
+        members = real[classes == number].double()  # (M, D)
+        itself_and_neighbours = min(NEIGHBOURS + 1, len(members))
+        nearest = [rows.kthvalue(itself_and_neighbours, dim=1).values for rows in _distances(members, members)]
+        radii[classes == number] = torch.cat(nearest)
+    return radii
+
+
+def _distances(queries: Tensor, members: Tensor) -> Iterator[Tensor]:
+    """The distances of `queries` (N, D) from `members` (M, D) in float64, in blocks of rows (n, M)."""
+    for block in torch.split(queries, max(1, BLOCK // max(len(members), 1))):
+        if len(block):
+            yield torch.cdist(block.double(), members)

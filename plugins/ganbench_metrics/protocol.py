@@ -31,11 +31,14 @@ def blank(evidence: Evidence, metric: str, **settings: Value) -> Score:
 
 
 def features_of(evidence: Evidence, metric: str) -> tuple[Extractor, Tensor, Tensor]:
-    """The extractor, and real and fake features (N, dimension) in float64. Raises DataError where there are none."""
+    """The extractor, and real and fake features (N, dimension) float32, on the device that computes scores.
+
+    Raises DataError where there are none.
+    """
     extractor, real, fake = evidence.extractor, evidence.real_features, evidence.fake_features
     if extractor is None or real is None or fake is None:
         raise DataError(f"metric '{metric}' compares features, and this data set has no extractor. Give it one")
-    return extractor, real.double(), fake.double()
+    return extractor, real, fake
 
 
 def canonical(extractor: Extractor) -> bool:

@@ -1,125 +1,25 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from ganbench.errors import DataError
-from ganbench.protocols import Data, Evidence, Extractor, Modes
-from ganbench_metrics.coverage import ClassCoverage, ModeCoverage, _within_class, covered, divergence, total_variation
-
-DEVIATION = 0.05
-
-
-def ring() -> torch.Tensor:
-    angles = torch.arange(8, dtype=torch.float64) * 2 * torch.pi / 8
-    return 2 * torch.stack([angles.cos(), angles.sin()], dim=1)
-
-
-def grid() -> torch.Tensor:
-    ticks = torch.arange(-4.0, 5.0, 2.0, dtype=torch.float64)
-    return torch.cartesian_prod(ticks, ticks)
-
-
-def points_evidence(fake: torch.Tensor, centres: torch.Tensor, weights: torch.Tensor | None = None) -> Evidence:
-    weights = torch.full((len(centres),), 1 / len(centres), dtype=torch.float64) if weights is None else weights
-    real = centres.float()
-    data = Data(train=real, heldout=real, modes=Modes(centres, DEVIATION, weights))
-    return Evidence(fake=fake.float(), real=real, data=data)
-
-
-def modes(*args) -> dict[str, float | None]:
-    return {score.name: score.value for score in ModeCoverage()(points_evidence(*args))}
-
-
-def sampled(centres: torch.Tensor, count: int, seed: int) -> torch.Tensor:
-    rng = torch.Generator().manual_seed(seed)
-    chosen = centres[torch.randint(len(centres), (count,), generator=rng)]
-    return chosen + DEVIATION * torch.randn(count, 2, generator=rng, dtype=torch.float64)
-
-
-def test_the_scores_of_points_come_ranking_score_first_with_their_directions():
-    scores = ModeCoverage()(points_evidence(ring(), ring()))
-    assert [(score.name, score.direction) for score in scores] == [
-        ("tvd_modes", "lower"),
-        ("modes_20pct", "higher"),
-        ("modes_any", "higher"),
-        ("high_quality", "higher"),
-        ("kl_modes", "lower"),
-    ]
-    assert {(score.metric, score.split, score.n_fake) for score in scores} == {("modes", "heldout", 8)}
-    assert [score.mean for score in scores] == ["geometric", *["arithmetic"] * 4]
-
-
-def test_one_sample_on_each_centre_is_perfect():
-    assert modes(ring(), ring()) == pytest.approx(
-        {"tvd_modes": 0, "modes_20pct": 8, "modes_any": 8, "high_quality": 1, "kl_modes": 0}, abs=1e-12
-    )
-
-
-def test_collapse_on_one_of_eight_modes():
-    scores = modes(ring()[:1].repeat(100, 1), ring())
-    assert scores == pytest.approx(
-        {"tvd_modes": 7 / 8, "modes_20pct": 1, "modes_any": 1, "high_quality": 1, "kl_modes": math.log(8)}
-    )
-
-
-def test_samples_of_no_mode_have_a_bin_of_their_own():
-    fake = torch.cat([ring(), torch.zeros(8, 2)])  # half of the samples in the middle of the ring
-    scores = modes(fake, ring())
-    assert scores["tvd_modes"] == pytest.approx(0.5)
-    assert scores["high_quality"] == 0.5
-    assert scores["kl_modes"] == pytest.approx(0, abs=1e-12)
-
-
-def test_high_quality_ends_at_three_standard_deviations():
-    centre = torch.zeros(1, 2, dtype=torch.float64)
-    fake = torch.tensor([[2.99 * DEVIATION, 0], [0, -3.01 * DEVIATION], [2.2 * DEVIATION, 2.2 * DEVIATION]])
-    assert modes(fake, centre)["high_quality"] == pytest.approx(1 / 3)
-
-
-def test_without_a_sample_on_any_mode_the_divergence_is_undefined():
-    scores = modes(torch.zeros(10, 2), ring())
-    assert scores == {"tvd_modes": 1, "modes_20pct": 0, "modes_any": 0, "high_quality": 0, "kl_modes": None}
-
-
-def test_unequal_weights_are_the_fair_shares():
-    centres = torch.tensor([[0.0, 0], [1, 0]], dtype=torch.float64)
-    weights = torch.tensor([0.9, 0.1], dtype=torch.float64)
-    fake = centres.repeat_interleave(torch.tensor([17, 83]), dim=0)
-    scores = modes(fake, centres, weights)
-    assert scores["modes_20pct"] == 1  # 17 of a fair 90 is less than a fifth
-    assert scores["tvd_modes"] == pytest.approx(0.73)
-    assert scores["kl_modes"] == pytest.approx(0.17 * math.log(0.17 / 0.9) + 0.83 * math.log(0.83 / 0.1))
-
-
-def test_a_perfect_sampler_of_the_ring_has_the_scores_that_theory_gives():
-    count, repeats = 2000, 20
-    runs = [modes(sampled(ring(), count, seed), ring()) for seed in range(repeats)]
-    high_quality = sum(run["high_quality"] for run in runs) / repeats
-    divergence_ = sum(run["kl_modes"] for run in runs) / repeats
-    assert all(run["modes_20pct"] == run["modes_any"] == 8 for run in runs)
-    assert high_quality == pytest.approx(1 - math.exp(-4.5), abs=0.002)  # 98.9 %: Rayleigh within three
-    assert divergence_ == pytest.approx((8 - 1) / (2 * count), rel=0.4)
-    assert max(run["tvd_modes"] for run in runs) < 0.06
-
-
-@pytest.mark.parametrize(("centres", "at_least"), [(ring(), 7), (grid(), 20)], ids=["ring8", "grid25"])
-def test_uniform_noise_captures_modes_by_the_papers_rule_and_none_by_the_share_rule(centres, at_least):
-    rng = torch.Generator().manual_seed(0)
-    half_width = centres.abs().max() + 3 * DEVIATION
-    fake = (2 * torch.rand(2500, 2, generator=rng, dtype=torch.float64) - 1) * half_width
-    scores = modes(fake, centres)
-    assert scores["modes_20pct"] == 0
-    assert scores["modes_any"] >= at_least
-    assert scores["tvd_modes"] > 0.9
-
-
-def test_points_without_known_modes_are_refused():
-    real = torch.zeros(3, 2)
-    with pytest.raises(DataError, match="metric 'modes'"):
-        ModeCoverage()(Evidence(fake=real, real=real, data=Data(train=real, heldout=real)))
+from ganbench.protocols import Data, Evidence, Extractor, Memory
+from ganbench_metrics import coverage
+from ganbench_metrics.coverage import (
+    ClassCoverage,
+    counts_of,
+    covered,
+    divergence,
+    divergence_noise,
+    total_variation,
+    total_variation_noise,
+)
 
 
 def classes_evidence(real_classes: list[int], fake_classes: list[int], classes: int = 4, off: float = 0.0) -> Evidence:
@@ -146,7 +46,11 @@ def classes_evidence(real_classes: list[int], fake_classes: list[int], classes: 
 
 
 def classes(*args, **options) -> dict[str, float | None]:
-    return {score.name: score.value for score in ClassCoverage()(classes_evidence(*args, **options))}
+    return scores_of(classes_evidence(*args, **options))
+
+
+def scores_of(evidence: Evidence) -> dict[str, float | None]:
+    return {score.name: score.value for score in ClassCoverage()(evidence)}
 
 
 FOUR_CLASSES = [0, 1, 2, 3] * 25
@@ -158,6 +62,7 @@ def test_the_scores_of_classes_come_ranking_score_first_with_what_they_were_meas
         ("tvd_classes", "lower"),
         ("kl_classes", "lower"),
         ("classes_covered", "higher"),
+        ("classes_any", "higher"),
     ]
     for score in scores:
         assert (score.metric, score.extractor, score.weights_sha256) == ("classes", "toy", "ab")
@@ -166,13 +71,13 @@ def test_the_scores_of_classes_come_ranking_score_first_with_what_they_were_meas
 
 def test_equal_histograms_are_perfect():
     assert classes(FOUR_CLASSES, [3, 2, 1, 0] * 20) == pytest.approx(
-        {"tvd_classes": 0, "kl_classes": 0, "classes_covered": 4}, abs=1e-12
+        {"tvd_classes": 0, "kl_classes": 0, "classes_covered": 4, "classes_any": 4}, abs=1e-12
     )
 
 
 def test_one_dropped_class_of_four():
     assert classes(FOUR_CLASSES, [0, 1, 2] * 30) == pytest.approx(
-        {"tvd_classes": 0.25, "kl_classes": math.log(4 / 3), "classes_covered": 3}
+        {"tvd_classes": 0.25, "kl_classes": math.log(4 / 3), "classes_covered": 3, "classes_any": 3}
     )
 
 
@@ -195,6 +100,11 @@ def test_a_class_with_less_than_a_fifth_of_its_fair_share_is_not_covered():
 
     assert covered_with(2) == 3
     assert covered_with(7) == 4
+
+
+def test_the_fair_share_is_of_the_fakes_that_there_are():
+    assert classes(FOUR_CLASSES, [0, 1, 2, 3] * 3)["classes_covered"] == 4
+    assert classes([0, 1, 2, 3] * 3, [0, 1, 2] * 100 + [3] * 3)["classes_covered"] == 3
 
 
 def test_images_with_the_right_histogram_but_foreign_features_cover_nothing():
@@ -239,8 +149,104 @@ def test_what_is_never_due_is_never_covered():
     assert not covered(torch.tensor([0.0, 3.0]), torch.zeros(2)).any()
 
 
-def test_the_third_real_neighbour_bounds_where_a_real_image_vouches_for_fakes():
-    real = torch.tensor([[0.0], [1], [3], [6], [10]])  # radii 6, 5, 3, 5, 9
-    fake = torch.tensor([[18.9], [19.1], [-5.9], [-6.1]])
-    within = _within_class(real, torch.zeros(5, dtype=torch.int64), fake, torch.zeros(4, dtype=torch.int64))
-    assert within.tolist() == [True, False, True, False]
+def line_evidence(real: list[float], fake: list[float]) -> Evidence:
+    """Features on a line, all of the one class that there is."""
+    sides = {"real": torch.tensor(real)[:, None], "fake": torch.tensor(fake)[:, None]}
+    return Evidence(
+        **sides,
+        data=Data(train=sides["real"], heldout=sides["real"]),
+        extractor=Extractor(torch.nn.Identity(), "toy", "ab", layer="fc", dimension=1, logits_layer="logits"),
+        real_features=sides["real"],
+        fake_features=sides["fake"],
+        real_logits=torch.ones(len(real), 1),
+        fake_logits=torch.ones(len(fake), 1),
+    )
+
+
+@pytest.mark.parametrize(("fake", "vouched_for"), [(18.9, 1), (19.1, 0), (-5.9, 1), (-6.1, 0)])
+def test_the_third_real_neighbour_bounds_where_a_real_image_vouches_for_fakes(fake, vouched_for):
+    evidence = line_evidence([0.0, 1, 3, 6, 10], [fake] * 5)  # radii 6, 5, 3, 5, 9
+    assert scores_of(evidence)["classes_covered"] == vouched_for
+
+
+def test_one_image_is_enough_for_a_class_by_the_papers_rule_whatever_it_looks_like():
+    scores = classes(FOUR_CLASSES, [0] * 99 + [3], off=5.0)
+    assert (scores["classes_any"], scores["classes_covered"]) == (2, 0)
+
+
+def test_distances_in_small_blocks_are_the_same(monkeypatch):
+    rng = torch.Generator().manual_seed(0)
+    shape = (200, 3)
+    sides = {side: torch.randn(shape, generator=rng) for side in ("real", "fake")}
+    evidence = replace(
+        classes_evidence(FOUR_CLASSES * 2, FOUR_CLASSES * 2), real_features=sides["real"], fake_features=sides["fake"]
+    )
+    whole = ClassCoverage()(replace(evidence, of_real=Memory()))
+    monkeypatch.setattr(coverage, "BLOCK", 400)
+    assert ClassCoverage()(replace(evidence, of_real=Memory())) == whole
+
+
+def test_the_radii_of_real_images_are_computed_once(monkeypatch):
+    asked = []
+    radii = coverage._radii
+    monkeypatch.setattr(coverage, "_radii", lambda *sides: asked.append(1) or radii(*sides))
+    evidence = classes_evidence(FOUR_CLASSES, FOUR_CLASSES)
+    first, again = scores_of(evidence), scores_of(replace(evidence, fake_features=evidence.fake_features + 100))
+    assert (first["classes_covered"], again["classes_covered"], len(asked)) == (4, 0, 1)
+
+
+def histograms(shares: list[float], count: int, rng: np.random.Generator) -> torch.Tensor:
+    return torch.from_numpy(rng.multinomial(count, shares)).double()
+
+
+@pytest.mark.parametrize(
+    "fake_shares",
+    [[0.1] * 10, [0.0] + [1 / 9] * 9, [0.05] * 5 + [0.15] * 5],
+    ids=["equal", "one dropped", "uneven"],
+)
+def test_the_noise_of_histograms_is_the_deviation_over_samples(fake_shares):
+    rng = np.random.default_rng(0)
+    divergences, distances, told, told_resampled = [], [], [], []
+    for seed in range(300):
+        real, fake = histograms([0.1] * 10, 900, rng), histograms(fake_shares, 600, rng)
+        divergences.append(divergence(fake, real / 900))
+        distances.append(total_variation(fake / 600, real / 900))
+        told.append(divergence_noise(fake, real))
+        if seed < 20:
+            evidence = replace(line_evidence([0.0], [0.0]), resamples=200, rng_seed=seed)
+            told_resampled.append(total_variation_noise(fake, real, evidence))
+    assert np.mean(told) == pytest.approx(np.std(divergences), rel=0.2)
+    assert 0.9 < np.mean(told_resampled) / np.std(distances) < 1.4
+
+
+def test_without_resamples_there_is_noise_by_closed_form_only():
+    noise = {score.name: score.noise for score in ClassCoverage()(classes_evidence(FOUR_CLASSES, FOUR_CLASSES))}
+    assert noise == {
+        "tvd_classes": None,
+        "kl_classes": pytest.approx(math.sqrt(6) / 100),  # half of the χ² of three degrees, times 2/N
+        "classes_covered": None,
+        "classes_any": None,
+    }
+
+
+def test_a_thousand_classes_and_26000_samples_take_seconds():
+    rng = torch.Generator().manual_seed(0)
+    sides = [torch.randn(26_000, 16, generator=rng) for _ in range(2)]
+    members = [torch.randint(1000, (26_000,), generator=rng) for _ in range(2)]
+    logits = [torch.zeros(26_000, 1000).scatter_(1, of[:, None], 1.0) for of in members]
+    evidence = Evidence(
+        fake=torch.zeros(26_000, 1),
+        real=torch.zeros(26_000, 1),
+        data=Data(train=torch.zeros(0, 1), heldout=torch.zeros(26_000, 1)),
+        extractor=Extractor(torch.nn.Identity(), "toy", "ab", layer="fc", dimension=16, logits_layer="logits"),
+        real_features=sides[0],
+        fake_features=sides[1],
+        real_logits=logits[0],
+        fake_logits=logits[1],
+    )
+    started = time.perf_counter()
+    scores = scores_of(evidence)
+    assert time.perf_counter() - started < 20  # about one on a core of its own
+    assert scores["classes_any"] == 1000
+    assert scores["kl_classes"] == pytest.approx(999 / 26_000, rel=0.2)
+    assert torch.equal(counts_of(members[0], 1000).sum(), torch.tensor(26_000.0, dtype=torch.float64))

@@ -15,11 +15,26 @@ COMPONENTS = list(ganbench_metrics.ganbench_metrics())
 def test_the_offer_is_complete():
     assert [component.name for component in COMPONENTS] == [
         "frechet",
+        "frechet-infinity",
         "kernel",
+        "inception-score",
         "precision-recall",
+        "density-coverage",
         "modes",
+        "sliced-wasserstein",
+        "rbf-mmd",
+        "log-likelihood",
         "classes",
+        "bins",
+        "detectability",
+        "memorisation",
+        "conditional-accuracy",
     ]
+
+
+def test_the_offer_can_be_asked_for_again_when_the_metrics_are_imported():
+    importlib.import_module("ganbench_metrics.points")
+    assert list(ganbench_metrics.ganbench_metrics()) == COMPONENTS
 
 
 @pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
