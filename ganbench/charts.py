@@ -54,11 +54,13 @@ def javascript() -> str:
 
 
 def plots(ranking: pd.DataFrame, runs: pd.DataFrame, curves: pd.DataFrame) -> list[Plot]:
-    """Quality against cost, then the curves that were recorded, of the best variants of `ranking`.
+    """Quality against cost, then the curves that were recorded, of the best variants of `ranking`; none without any.
 
     `runs` are the rows of its trials in the table of results.
     """
     shown = trials_of(named(ranking)).head(SHOWN)
+    if shown.empty:
+        return []
     score, floor = ranking["score"].iloc[0], _known(ranking["real_floor"].iloc[0])
     rule = ranking["mean_rule"].iloc[0]
     limits = [axis for axis in AXES if runs[f"overshoot_{axis}"].notna().any()]

@@ -63,13 +63,13 @@ class LocalProcesses:
         future: Future[None] = self._pool.schedule(_perform, args=[task], timeout=seconds)
         return future
 
-    def prepare(self, job: Job, places: Places, plugin_files: Sequence[Path]) -> None:
-        """Load the job's data and extractor once, so that what may be fetched is there before trials ask for it.
+    def prepare(self, job: Job, places: Places, device: str, plugin_files: Sequence[Path]) -> None:
+        """Do once what each trial like `job` begins with, so that files and features are there when trials need them.
 
         Raises DataError where something is missing or damaged. What else goes wrong is left for the trials to show.
         """
         with contextlib.suppress(ProcessExpired, MemoryError):
-            self._pool.schedule(_prepare, args=[job, places, plugin_files]).result()
+            self._pool.schedule(_prepare, args=[job, places, device, plugin_files]).result()
 
     def cuda_devices(self) -> list[str]:
         """The names that torch gives to this machine's GPUs, asked of a process that ends at once."""
@@ -135,12 +135,12 @@ def _print_to(path: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-def _prepare(job: Job, places: Places, plugin_files: Sequence[Path]) -> None:
+def _prepare(job: Job, places: Places, device: str, plugin_files: Sequence[Path]) -> None:
     from ganbench.building import prepare
     from ganbench.plugins import discover
 
     try:
-        prepare(discover(plugin_files), places, job.dataset, job.evaluation.extractor)
+        prepare(discover(plugin_files), places, device, job.dataset, job.evaluation)
     except DataError:
         raise
     except Exception:  # noqa: BLE001 - the trials run into it too, and leave it as rows with logs

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ganbench.folders import cache_folder
-from ganbench.terms import Job, Reference, canonical_json
+from ganbench.terms import Job, Reference, Trial, canonical_json, kind_of
 
 MAX_BYTES = 2**20
 RECENT = 5
@@ -71,18 +71,18 @@ _NAME = "history.jsonl"
 
 
 def _recipe(job: Job) -> str:
-    done = (job.evaluation,) if isinstance(job, Reference) else (job.variant, job.training)
+    done = (job.variant, job.training) if isinstance(job, Trial) else (job.evaluation,)
     text = "\n".join([*_group(job), *(canonical_json(part) for part in (job.dataset, *done))])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _limits(job: Job) -> dict[str, float]:
-    return {} if isinstance(job, Reference) else job.budget.limits()
+    return job.budget.limits() if isinstance(job, Trial) else {}
 
 
 def _group(job: Job) -> tuple[str, str]:
-    """What is roughly alike: a data set's trials, and each of its references."""
-    return str(job.dataset), job.name if isinstance(job, Reference) else "trial"
+    """What is roughly alike: a data set's trials, each of its references, and what was evaluated on it."""
+    return str(job.dataset), job.name if isinstance(job, Reference) else kind_of(job)
 
 
 def _seconds(job: Job, history: Iterable[_Measured]) -> float | None:

@@ -26,7 +26,7 @@ WIDE = 100
 
 STATUS_STYLES = {"ok": "green", "done": "green", "fails": "red", "failed": "red", "broken": "red", "ambiguous": "red"}
 
-WRAPPED = ("subject", "variant", "summary", "paper", "description", "reason", "cause", "detail")
+WRAPPED = ("needs", "subject", "variant", "summary", "paper", "description", "reason", "cause", "detail")
 
 
 def suite_rows() -> list[Row]:
@@ -114,6 +114,12 @@ def print_components(console: Console, rows: Sequence[Row]) -> None:
     hidden = ("cause",) if console.width >= WIDE else ("cause", "version", "paper")
     told = [{**row, "summary": row["cause"] or row["summary"]} for row in rows]
     print_rows(console, [{column: row[column] for column in row if column not in hidden} for row in told])
+
+
+def print_scores(console: Console, rows: Sequence[Row]) -> None:
+    """What metrics give. A narrow terminal has no room for what they need."""
+    hidden = () if console.width >= WIDE else ("needs",)
+    print_rows(console, [{column: row[column] for column in row if column not in hidden} for row in rows])
 
 
 def log_broken(registry: Registry, folder: Path) -> Path:

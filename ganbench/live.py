@@ -117,6 +117,32 @@ class LiveView:
         self._progress.update(self._whole, completed=self._done + inside, description=" · ".join(parts))
 
 
+class StatusView:
+    """Says what is being done while it goes on, at a terminal only, and nothing of how it ends: its caller will."""
+
+    def __init__(self, console: Console) -> None:
+        self._status = console.status("")
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()
+
+    def started(self, task: Task) -> None:
+        """Name the job."""
+        self._status.update(f"Measuring {escape(title(task.job))}")
+
+    def finished(self, task: Task, record: Record) -> None:
+        """Nothing is said of an end."""
+
+    def tick(self, running: Iterable[Task]) -> None:
+        """Nothing moves but the spinner."""
+
+
 class PlainView:
     """One line for each job that ends, and one now and then for those that are under way."""
 

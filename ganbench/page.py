@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ganbench.charts import COLOURS, javascript, plots
 from ganbench.standings import (
+    has_metric_noise,
     lead_sentence,
     named,
     rankings,
@@ -74,10 +75,11 @@ def _script_hash(script: str) -> str:
 
 
 def _counts(table: pd.DataFrame) -> Cells:
-    trials = table[table["kind"] == "trial"]
-    finished = trials["finished_at"].max()
+    trials, evaluated = (table[table["kind"] == kind] for kind in ("trial", "evaluated"))
+    finished = pd.concat([trials, evaluated])["finished_at"].max()
     return {
         "trials": len(trials),
+        "evaluated": len(evaluated),
         "failed": int((trials["status"] != "ok").sum()),
         "versions": ", ".join(sorted(set(table["ganbench"]) - {""})),
         "finished": "" if pd.isna(finished) else f"{finished:%Y-%m-%d %H:%M} UTC",
@@ -96,8 +98,9 @@ def _section(
     scale = _scale_of(ranking)
     placed = records(named(ranking))
     rows = [_row(row, scale) for row in placed]
-    runs = table[(table["kind"] == "trial") & (table["protocol"] == first["protocol"])]
-    protocol = runs[runs["extractor"] != ""] if (runs["extractor"] != "").any() else runs[runs["n_fake"].notna()]
+    same = table[table["protocol"] == first["protocol"]]  # where nothing was trained, that of what was evaluated
+    runs = same[same["kind"] == "trial"]
+    protocol = same[same["extractor"] != ""] if (same["extractor"] != "").any() else same[same["n_fake"].notna()]
     return {
         "id": f"ranking-{index}",
         "dataset": one_line(first["dataset"]),
@@ -109,13 +112,16 @@ def _section(
         "sentence": lead_sentence(ranking),
         "shared": shared_parts(ranking),
         "seeds": seed_count(ranking),
+        "trained": bool((ranking["kind"] == "trial").any()),
+        "noisy": has_metric_noise(ranking),
+        "width": 7 + len(secondary_scores(ranking)) + has_metric_noise(ranking),
         "measured": records(protocol.head(1)),
         "others": secondary_scores(ranking),
         "scale": scale,
         "rows": rows,
         "blocks": [{"group": group, "rows": list(block)} for group, block in itertools.groupby(rows, _group_of)],
         "separated": any(row["group"] == "complete" and not row["leads"] for row in rows),
-        "greys": any(row["group"] != "reference" and row["swatch"] is None for row in rows),
+        "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
         "failures": records(runs[runs["status"] != "ok"].sort_values(["variant", "seed"])),
         "plots": plots(ranking, runs, curves),
         "pictures": _pictures(placed, table),
@@ -153,14 +159,14 @@ def _scale_of(ranking: pd.DataFrame) -> Scale | None:
 
 def _row(row: Cells, scale: Scale | None) -> Cells:
     """A row of the board as the template shows it."""
-    complete = row["ok"] == row["attempted"]
-    group = row["kind"] if row["kind"] == "reference" else "complete" if complete else "failed"
+    complete, trained = row["ok"] == row["attempted"], row["kind"] == "trial"
+    group = row["kind"] if not trained else "complete" if complete else "failed"
     return {
         **row,
         "group": group,
-        "swatch": row["place"] if group != "reference" and row["place"] < COLOURS else None,
+        "swatch": row["place"] if trained and row["place"] < COLOURS else None,
         "medians": {name.removeprefix("median_"): value for name, value in row.items() if name.startswith("median_")},
-        "strip": _strip(row, scale) if scale and row["values"] and group != "reference" else None,
+        "strip": _strip(row, scale) if scale and row["values"] and trained else None,
     }
 
 
@@ -182,9 +188,10 @@ def _strip(row: Cells, scale: Scale) -> Cells:
 
 
 def _pictures(rows: Sequence[Cells], table: pd.DataFrame) -> list[Cells]:
-    """The last samples of each variant's first seed that has a score, real data first, noise last."""
+    """The last samples of each row's first seed that has a score, in the board's order."""
     found = []
-    for row in rows[: SHOWN_PICTURES + 1]:
+    ranked = [row for row in rows if row["kind"] == "trial"][SHOWN_PICTURES:]
+    for row in (row for row in rows if row not in ranked):
         run = _first_run(row, table)
         picture = _picture(Path(run["path"])) if run else None
         if run and picture:
@@ -193,7 +200,7 @@ def _pictures(rows: Sequence[Cells], table: pd.DataFrame) -> list[Cells]:
                     **picture,
                     "label": row["label"],
                     "seed": run["seed"],
-                    "reference": row["kind"] == "reference",
+                    "trained": row["kind"] == "trial",
                     "score": run.get(row["score"], math.nan),
                 }
             )
@@ -201,11 +208,8 @@ def _pictures(rows: Sequence[Cells], table: pd.DataFrame) -> list[Cells]:
 
 
 def _first_run(row: Cells, table: pd.DataFrame) -> Cells | None:
-    same = (table["variant"] == row["variant"]) & (table["recipe"] == row["recipe"]) & (table["status"] == "ok")
-    if row["kind"] == "reference":
-        same &= table["dataset"] == row["dataset"]
-    else:
-        same &= table["protocol"] == row["protocol"]
+    by = ["kind", "variant", "recipe", "dataset", *(["protocol"] if row["kind"] == "trial" else [])]
+    same = (table[by] == [row[name] for name in by]).all(axis=1) & (table["status"] == "ok")
     runs = records(table[same].sort_values("seed").head(1))
     return runs[0] if runs else None
 

@@ -7,24 +7,22 @@ have trained with the same seeds, but for the last, and can be compared.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from ganbench.cases import Case, cases_of
-from ganbench.contracts import incompatibility
+from ganbench.contracts import Part, incompatibility
 from ganbench.errors import SuiteError, suggest
 from ganbench.plugins import Registry, requirements
 from ganbench.selection import fits, parse_filters, passes, picks
 from ganbench.settings import Match
 from ganbench.suite import Suite
-from ganbench.terms import Job, Reference, Trial
+from ganbench.terms import Evaluation, Job, Reference, ReferenceName, Trial
 
 MOST_TRIALS = 100_000
 
 Item = TypeVar("Item")
-
-_REFERENCES: tuple[Literal["real_floor", "noise"], ...] = ("real_floor", "noise")
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,21 @@ def plan(suite: Suite, registry: Registry, only: Sequence[str] = ()) -> Plan:
     return _planned(chosen, [seed for seed in suite.seeds if passes(filters, _seed_labels(seed))])
 
 
+def references_of(dataset: Part, evaluation: Evaluation) -> tuple[Reference, ...]:
+    """What belongs beside all that is measured so: real data where some is not held out, perfect samples where the
+    density is known, and noise.
+    """
+    train, _ = dataset.give("splits", (1, 1))
+    names: list[ReferenceName] = ["real_floor"] if train else []
+    names += ["perfect", "noise"] if dataset.give("density") else ["noise"]
+    at_once = replace(evaluation, points=(1.0,))  # a reference has no curve
+    return tuple(Reference(dataset.choice, name, at_once) for name in names)
+
+
 def _planned(cases: Sequence[Case], seeds: Sequence[int]) -> Plan:
     skipped: list[Skipped] = []
     trials: list[Trial] = []
+    references: list[Reference] = []
     for dataset in dict.fromkeys(case.dataset for case in cases):
         fitting: list[Case] = []
         for case in (case for case in cases if case.dataset == dataset):
@@ -81,14 +91,8 @@ def _planned(cases: Sequence[Case], seeds: Sequence[int]) -> Plan:
             else:
                 skipped.append(Skipped(str(dataset), str(case.variant), reason))
         trials += [case.trial(seed) for seed in seeds for case in fitting]
-    return Plan(_unique(trials), _unique(_references(trials)), _unique(skipped))
-
-
-def _references(trials: Iterable[Trial]) -> Iterator[Reference]:
-    for dataset, evaluation in dict.fromkeys((trial.dataset, trial.evaluation) for trial in trials):
-        at_once = replace(evaluation, points=(1.0,))  # a reference has no curve
-        for name in _REFERENCES:
-            yield Reference(dataset, name, at_once)
+        references += [item for case in fitting for item in references_of(case.combination.dataset, case.evaluation)]
+    return Plan(_unique(trials), _unique(references), _unique(skipped))
 
 
 def _unique(items: Iterable[Item]) -> tuple[Item, ...]:

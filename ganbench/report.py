@@ -15,7 +15,17 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench.errors import ResultsError
-from ganbench.standings import labels, lead_sentence, named, protocol_line, rankings, records, secondary_scores
+from ganbench.standings import (
+    has_metric_noise,
+    labels,
+    lead_sentence,
+    named,
+    protocol_line,
+    rankings,
+    records,
+    secondary_scores,
+    trials_of,
+)
 from ganbench.statistics import CONFIDENCE, board
 from ganbench.store import write_atomically
 from ganbench.tables import load_curves, load_results
@@ -23,6 +33,7 @@ from ganbench.views import escape_markdown, format_number, one_line, render_tabl
 
 VARIANT = "variant"
 NOTHING = "No trials are recorded here yet."
+RANK, INTERVAL, METRIC_NOISE, OK, SPEED = "rank", f"{CONFIDENCE:.0%} interval", "metric noise", "ok", "images/s"
 VARIANT_WIDTH = 24
 WIDE_VARIANT = 40
 COLUMN_GAP = 3
@@ -94,18 +105,22 @@ def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[
     """The headings, and the cells of each row as text."""
     score = ranking["score"].iloc[0] or "score"
     others = secondary_scores(ranking)[:secondary]
-    headings = ["rank", VARIANT, score, f"{CONFIDENCE:.0%} interval", "ok", *others, "images/s"]
-    rows = zip(records(ranking), labels(ranking), strict=True)
-    return headings, [_row_cells(row, label, others) for row, label in rows]
+    absent = set() if has_metric_noise(ranking) else {METRIC_NOISE}
+    absent |= {RANK, INTERVAL, OK, SPEED} if trials_of(ranking).empty else set()
+    headings = [RANK, VARIANT, score, INTERVAL, METRIC_NOISE, OK, *others, SPEED]
+    kept = [number for number, heading in enumerate(headings) if heading not in absent]
+    rows = [_row_cells(row, label, others) for row, label in zip(records(ranking), labels(ranking), strict=True)]
+    return [headings[i] for i in kept], [[cells[i] for i in kept] for cells in rows]
 
 
 def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> list[str]:
     interval = "" if math.isnan(row["low"]) else f"{format_number(row['low'])} – {format_number(row['high'])}"
     seeds, speed = f"{row['ok']}/{row['attempted']}", format_number(row["images_per_second"])
-    if row["kind"] == "reference":
+    if row["kind"] != "trial":
         interval = seeds = speed = ""
+    noise = "" if math.isnan(row["metric_noise"]) else f"± {format_number(row['metric_noise'])}"
     medians = (format_number(row[f"median_{name}"]) for name in others)
-    return [row["rank"], label, format_number(row["mean"]), interval, seeds, *medians, speed]
+    return [row["rank"], label, format_number(row["mean"]), interval, noise, seeds, *medians, speed]
 
 
 def render_html(

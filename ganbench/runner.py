@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -13,8 +13,8 @@ from ganbench import history
 from ganbench.executors import LocalProcesses, default_workers, device_slots, loss_of
 from ganbench.protocols import Places
 from ganbench.store import Store
-from ganbench.tasks import Task, commit_loss, now
-from ganbench.terms import Job, Record
+from ganbench.tasks import Source, Task, commit_loss, now
+from ganbench.terms import Job, Record, Submission
 
 TICK_SECONDS = 0.25
 
@@ -24,7 +24,10 @@ Redo = Literal["missing", "failed", "all"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How a suite is run on this machine. Of all this only the plugins' code is part of what a trial is."""
+    """How jobs are run on this machine. Of all this only the plugins' code is part of what a trial is.
+
+    `source` is where the submission among the jobs lies, if there is one.
+    """
 
     places: Places = Places()
     device: str = "auto"
@@ -32,6 +35,7 @@ class Settings:
     plugin_files: tuple[Path, ...] = ()
     redo: Redo = "missing"
     timeout_seconds: float | None = None
+    source: Source | None = None
 
 
 class View(Protocol):
@@ -71,8 +75,8 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> li
     workers = min(settings.workers or default_workers(), len(jobs))
     with LocalProcesses(workers) as executor:
         free = deque(device_slots(executor, settings.device, workers)[:workers])
-        for job in {(job.dataset, job.evaluation.extractor): job for job in jobs}.values():
-            executor.prepare(job, settings.places, settings.plugin_files)
+        for job in {(job.dataset, replace(job.evaluation, points=())): job for job in jobs}.values():
+            executor.prepare(job, settings.places, free[0], settings.plugin_files)
         waiting = deque(jobs)
         running: dict[Future[None], tuple[Task, str]] = {}
         while waiting or running:
@@ -91,7 +95,8 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> li
 
 
 def _task(job: Job, store: Store, settings: Settings, device: str) -> Task:
-    return Task(job, store.begin(job), settings.places, device, settings.plugin_files)
+    source = settings.source if isinstance(job, Submission) else None
+    return Task(job, store.begin(job), settings.places, device, settings.plugin_files, source)
 
 
 def _settle(task: Task, future: Future[None], started_at: str) -> Record:

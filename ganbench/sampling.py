@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from ganbench.building import Workshop, build_generator
@@ -20,8 +18,8 @@ from ganbench.players import sample
 from ganbench.plugins import Registry
 from ganbench.protocols import Places
 from ganbench.store import GENERATOR, Attempt
+from ganbench.submissions import evaluation_latents, load_weights
 from ganbench.terms import Trial
-from ganbench.trial import evaluation_latents
 
 
 def load_generator(attempt: Attempt, workshop: Workshop) -> tuple[nn.Module, Trial]:
@@ -35,11 +33,7 @@ def load_generator(attempt: Attempt, workshop: Workshop) -> tuple[nn.Module, Tri
         raise ResultsError(f"{attempt.path}: no {GENERATOR} here. Only trials that ended 'ok' leave a generator")
     shape = shape_of(workshop.registry.find("dataset", trial.dataset).component, trial.dataset)
     generator = build_generator(workshop, trial, shape)
-    try:
-        load_model(generator, str(path))
-    except (SafetensorError, RuntimeError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise ResultsError(f"{path}: does not fit generator '{trial.variant.generator}' ({first_line})") from error
+    load_weights(generator, path, trial.variant.generator)
     return generator.eval().to(workshop.device), trial
 
 
@@ -56,7 +50,7 @@ def draw(attempt: Attempt, workshop: Workshop, count: int) -> Tensor:
     kind of device; more of them begin with the same latents.
     """
     generator, trial = load_generator(attempt, workshop)
-    latents = evaluation_latents(trial, count).to(workshop.device)
+    latents = evaluation_latents(trial.seed, trial.training.latent_dim, count).to(workshop.device)
     return quantise(sample(generator, latents)).cpu()
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from ganbench.views import format_number, one_line
 
 PARTS = ("generator", "discriminator", "loss")
-REFERENCE_NAMES = {"real_floor": "real data", "noise": "noise"}
+REFERENCE_NAMES = {"real_floor": "real data", "perfect": "perfect sampler", "noise": "noise"}
+EVALUATED_ONLY = "evaluated only"
 
 
 def rankings(board: pd.DataFrame) -> list[pd.DataFrame]:
@@ -19,7 +20,7 @@ def rankings(board: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def trials_of(ranking: pd.DataFrame) -> pd.DataFrame:
-    """The ranked rows of `ranking`, without its references."""
+    """The ranked rows of `ranking`, without its references and what was only evaluated."""
     return ranking[ranking["kind"] == "trial"]
 
 
@@ -32,12 +33,12 @@ def labels(ranking: pd.DataFrame) -> list[str]:
     """A short name for each row: what tells it from the others, and the recipe's hash where nothing else does."""
     trials = trials_of(ranking)
     parts = [name for name in PARTS if trials[name].nunique() > 1] or ["loss"]
-    shared = set(trials.loc[trials.duplicated("variant", keep=False), "variant"])
-    return [_label(row, parts, row["variant"] in shared) for row in records(ranking)]
+    shared = ranking.duplicated(["kind", "variant"], keep=False)
+    return [_label(row, parts, ambiguous) for row, ambiguous in zip(records(ranking), shared, strict=True)]
 
 
 def named(ranking: pd.DataFrame) -> pd.DataFrame:
-    """`ranking` with three more columns: `label`, `place` (0 for the best variant, -1 for a reference) and `leads`."""
+    """`ranking` with three more columns: `label`, `place` (0 for the best variant, -1 for the unranked) and `leads`."""
     trial = (ranking["kind"] == "trial").astype("int64")
     place = (trial.cumsum() * trial - 1).astype("int64")
     return ranking.assign(label=labels(ranking), place=place, leads=ranking.index.isin(leading_group(ranking)))
@@ -46,6 +47,9 @@ def named(ranking: pd.DataFrame) -> pd.DataFrame:
 def _label(row: dict[str, Any], parts: list[str], ambiguous: bool) -> str:
     if row["kind"] == "reference":
         return REFERENCE_NAMES.get(str(row["variant"]), str(row["variant"]))
+    if row["kind"] == "evaluated":
+        own = f" [{row['recipe']}]" if ambiguous else ""
+        return f"{one_line(row['variant'])}{own} ({EVALUATED_ONLY})"
     alike = row["generator"] == row["discriminator"] and "discriminator" in parts
     told = [part for part in parts if not (alike and part == "generator")]  # both players of one kind: said once
     name = one_line(" / ".join(row[part] for part in told))
@@ -62,14 +66,15 @@ def shared_parts(ranking: pd.DataFrame) -> dict[str, str]:
 def protocol_line(ranking: pd.DataFrame) -> str:
     """What all rows share: the budget, the parts that do not vary, the protocol's hash."""
     parts = [f"{name} {choice}" for name, choice in shared_parts(ranking).items()]
-    return " · ".join(
-        [ranking["budget"].iloc[0], f"seeds {seed_count(ranking)}", *parts, f"protocol {ranking['protocol'].iloc[0]}"]
-    )
+    trained = [] if trials_of(ranking).empty else [ranking["budget"].iloc[0], f"seeds {seed_count(ranking)}"]
+    return " · ".join([*trained, *parts, f"protocol {ranking['protocol'].iloc[0]}"])
 
 
 def seed_count(ranking: pd.DataFrame) -> str:
-    """`3`, or `1–3` where some variants were tried with fewer seeds."""
+    """`3`, or `1–3` where some variants were tried with fewer seeds; nothing where nothing was trained."""
     attempted = trials_of(ranking)["attempted"]
+    if attempted.empty:
+        return ""
     low, high = attempted.min(), attempted.max()
     return f"{low}" if low == high else f"{low}–{high}"
 
@@ -89,6 +94,8 @@ def score_text(mean: float, low: float, high: float) -> str:
 def lead_sentence(ranking: pd.DataFrame) -> str:
     """What the ranking says, and no more than it says, in a sentence or two."""
     names, trials = labels(ranking), trials_of(ranking)
+    if trials.empty:
+        return _evaluated_sentence(ranking)
     score, direction = ranking["score"].iloc[0], ranking["direction"].iloc[0]
     complete = _complete(trials)
     after = f"After {ranking['budget'].iloc[0]}"
@@ -108,6 +115,23 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
     if not tied:
         return f"{said} No other variant's interval reaches it."
     return f"{said} These seeds do not separate it from {_enumerated(tied)}."
+
+
+def _evaluated_sentence(ranking: pd.DataFrame) -> str:
+    """What there is to say where nothing was trained: no budget and no seeds, so nothing to rank by."""
+    said = "Nothing was trained here: these were evaluated only, so they are not ranked."
+    known = ranking[(ranking["kind"] == "evaluated") & ranking["mean"].notna()]
+    if known.empty:
+        return said
+    best, score, direction = known.iloc[0], ranking["score"].iloc[0], ranking["direction"].iloc[0]
+    noise = "" if math.isnan(best["metric_noise"]) else f" ± {format_number(best['metric_noise'])}"
+    value = f"{format_number(best['mean'])}{noise} ({direction} is better)"
+    return f"{said} The best {score} is that of {one_line(best['variant'])}: {value}."
+
+
+def has_metric_noise(ranking: pd.DataFrame) -> bool:
+    """Whether the score that ranks has a deviation of its own."""
+    return bool(ranking["metric_noise"].notna().any())
 
 
 def leading_group(ranking: pd.DataFrame) -> list[Any]:

@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from ganbench.errors import ResultsError, suggest
-from ganbench.tables import REAL, TEXT, WHOLE, Column, score_rules
+from ganbench.tables import COLUMNS, REAL, TEXT, WHOLE, Column, noise_column, score_rules
 from ganbench.terms import AXES
 
 Mean = Literal["geometric", "arithmetic"]
@@ -24,30 +24,35 @@ BOARD_COLUMNS: dict[str, Column] = {
     "dataset": Column(TEXT, "dataset with the parameters that were set"),
     "protocol": Column(TEXT, "hash of all that rows must share to be ranked together"),
     "budget": Column(TEXT, "limits of the budget"),
-    "kind": Column(TEXT, "trial, or reference: measured, never ranked"),
+    "kind": Column(TEXT, "trial; reference, or evaluated: measured, never ranked"),
     "rank": Column(
-        TEXT, "rank, or the range that the seeds leave open; a dash where every trial failed, empty for a reference"
+        TEXT,
+        "rank, or the range that the seeds leave open; a dash where every trial failed, empty if not trained",
     ),
     "rank_low": Column(WHOLE, "1 + how many variants are wholly better"),
     "rank_high": Column(WHOLE, "how many variants are not wholly worse, itself among them"),
-    "variant": Column(TEXT, "generator / discriminator / loss; a reference's name"),
-    "generator": Column(TEXT, "generator with the parameters that were set"),
+    "variant": Column(TEXT, "generator / discriminator / loss; the name of what was not trained"),
+    "generator": Column(TEXT, "generator with the parameters that were set; what an evaluated row came as"),
     "discriminator": Column(TEXT, "discriminator with the parameters that were set"),
     "loss": Column(TEXT, "loss and penalties with the parameters that were set"),
     "training": Column(TEXT, "training settings that differ from ganbench's own"),
-    "recipe": Column(TEXT, "hash of the training settings and of the parameters left to their defaults"),
+    "recipe": COLUMNS["recipe"],
     "score": Column(TEXT, "name of the score that ranks"),
     "direction": Column(TEXT, "which scores are better: lower or higher"),
     "mean_rule": Column(TEXT, "how seeds are averaged: geometric or arithmetic"),
     "mean": Column(REAL, "mean over the seeds that have a score"),
     "low": Column(REAL, "lower end of the mean's 95 % interval; missing with one seed"),
     "high": Column(REAL, "upper end of the mean's 95 % interval; missing with one seed"),
+    "metric_noise": Column(
+        REAL, "the score's own deviation over other samples, the median over these seeds; missing where not estimated"
+    ),
     "values": Column("object", "the score of each of these seeds, a tuple in the order of the seeds"),
     "ok": Column(WHOLE, "seeds that have a score", "seeds"),
     "attempted": Column(WHOLE, "seeds that were tried", "seeds"),
     **{axis: Column(REAL, f"median {axis} over these seeds") for axis in AXES},
     "images_per_second": Column(REAL, "median training speed over these seeds", "1/s"),
     "real_floor": Column(REAL, "the score of real training data, the same for the whole ranking"),
+    "perfect": Column(REAL, "the score of new samples of the known density, the same for the whole ranking"),
     "noise": Column(REAL, "the score of noise, the same for the whole ranking"),
 }
 """A board's columns. The median of each score over the seeds, `median_<score>`, stands behind them."""
@@ -106,8 +111,10 @@ def board(table: pd.DataFrame, score: str | None = None) -> pd.DataFrame:
     Takes a table of `load_results`. A variant counts with its recipe. One whose seeds all have a score ranks before any
     that failed; those go by the share of seeds that did not fail. Within a share, one variant is wholly better than
     another when its interval lies beyond the other's; without an interval (one seed) nothing can be told apart.
-    In each ranking the row `real_floor` comes first and `noise` last, both unranked.
-    Raises ResultsError where no trial was measured by `score`.
+    In each ranking the rows `real_floor` and `perfect` come first, what was only evaluated after the variants, by its
+    score, and `noise` last; none of these is ranked. What was evaluated where nothing like it was trained makes a
+    ranking of its own.
+    Raises ResultsError where nothing was measured by `score`.
     """
     rules = score_rules(table)
     if score is not None and score not in rules:
@@ -115,12 +122,11 @@ def board(table: pd.DataFrame, score: str | None = None) -> pd.DataFrame:
     plain = table.assign(**{_UNSCORED: np.nan})
     plain.attrs = {}  # pandas copies them at every step
     rows: list[Row] = []
-    for (dataset, _), group in plain[plain["kind"] == "trial"].groupby(["dataset", "protocol"], sort=True):
+    for (dataset, _), group in _competing(plain).groupby(["dataset", "protocol"], sort=True):
         names = _scores_of(group, table.attrs["measured"], str(dataset))
         name = score or next(iter(names), _UNSCORED)
         if name == _UNSCORED or name in names:
-            trials = _once(group)
-            rows += _ranking(trials, _references(plain, trials), name, rules.get(name), names)
+            rows += _ranking(_beside(plain, group), name, rules.get(name), names)
     medians = [f"median_{name}" for name in rules]
     kinds = {name: column.dtype for name, column in BOARD_COLUMNS.items()} | dict.fromkeys(medians, REAL)
     return pd.DataFrame(rows, columns=[*BOARD_COLUMNS, *medians]).astype(kinds)
@@ -140,30 +146,61 @@ def _once(group: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates(["variant", "recipe", "seed"], keep="last").sort_values("seed", kind="stable")
 
 
-def _references(table: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """The reference rows that were measured as `trials` were: one for each name, the last one measured."""
-    same = table["evaluation_protocol"].isin(trials["evaluation_protocol"])
-    rows = table[(table["kind"] == "reference") & same].sort_values("finished_at", kind="stable")
-    return rows.drop_duplicates("variant", keep="last")
+def _competing(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that make rankings: trials, and what was evaluated where no trial was measured alike."""
+    trials = table[table["kind"] == "trial"]
+    alone = ~table["evaluation_protocol"].isin(trials["evaluation_protocol"])
+    return pd.concat([trials, table[_is_evaluated(table) & alone]])
 
 
-def _ranking(
-    trials: pd.DataFrame, references: pd.DataFrame, score: str, rule: dict[str, str] | None, names: list[str]
-) -> Iterator[Row]:
-    """The rows of one ranking, the best variant first, between its references."""
+def _is_evaluated(table: pd.DataFrame) -> pd.Series[bool]:
+    """A mask: what was evaluated with success. Where that failed, there is nothing to show."""
+    return (table["kind"] == "evaluated") & (table["status"] == "ok")
+
+
+class _Rows(NamedTuple):
+    """What stands in one ranking, each a part of the table; `first` is a row whose protocol is everyone's."""
+
+    first: pd.Series[Any]
+    trials: pd.DataFrame
+    evaluated: pd.DataFrame
+    references: pd.DataFrame
+
+
+def _beside(table: pd.DataFrame, group: pd.DataFrame) -> _Rows:
+    """The trials of `group`, and all that was measured as they were: of a reference the one measured last."""
+    same = table[table["evaluation_protocol"].isin(group["evaluation_protocol"])]
+    references = same[same["kind"] == "reference"].sort_values("finished_at", kind="stable")
+    return _Rows(
+        group.iloc[0],
+        _once(group[group["kind"] == "trial"]),
+        _once(same[_is_evaluated(same)]),
+        references.drop_duplicates("variant", keep="last"),
+    )
+
+
+def _ranking(rows: _Rows, score: str, rule: dict[str, str] | None, names: list[str]) -> Iterator[Row]:
+    """The rows of one ranking: real data, the perfect sampler, variants, what was only evaluated, noise."""
     direction = rule["direction"] if rule else "lower"
-    positive = bool((trials[score].dropna() > 0).all())
+    positive = bool((rows.trials[score].dropna() > 0).all())
     mean: Mean = "geometric" if positive and rule and rule["mean"] == "geometric" else "arithmetic"
-    ranked = _ranked(_summary_rows(trials, score, mean, names), direction)
-    measured = {row["variant"]: row for row in _summary_rows(references, score, "arithmetic", names)}
+    ranked = _ranked(_summary_rows(rows.trials, score, mean, names), direction)
+    evaluated = _by_score(_summary_rows(rows.evaluated, score, "arithmetic", names), direction)
+    found = {row["variant"]: row for row in _summary_rows(rows.references, score, "arithmetic", names)}
     shared = {
-        **{name: trials[name].iloc[0] for name in ("dataset", "protocol", "budget")},
+        **{name: rows.first[name] for name in ("dataset", "protocol", "budget")},
         "score": score, "direction": direction, "mean_rule": mean,
-        **{name: measured[name]["mean"] for name in ("real_floor", "noise") if name in measured},
+        **{name: found[name]["mean"] for name in ("real_floor", "perfect", "noise") if name in found},
     }  # fmt: skip
-    floor, noise = ([measured[name]] if name in measured else [] for name in ("real_floor", "noise"))
-    for row in (*floor, *ranked, *noise):
+    floor, perfect, noise = ([found[name]] if name in found else [] for name in ("real_floor", "perfect", "noise"))
+    for row in (*floor, *perfect, *ranked, *evaluated, *noise):
         yield row | shared
+
+
+def _by_score(rows: list[Row], direction: str) -> list[Row]:
+    """`rows`, the best first, those without a score last."""
+    sign = 1 if direction == "lower" else -1
+    return sorted(rows, key=lambda row: math.inf if math.isnan(row["mean"]) else sign * row["mean"])
 
 
 def _summary_rows(rows: pd.DataFrame, score: str, mean: Mean, names: list[str]) -> list[Row]:
@@ -173,6 +210,8 @@ def _summary_rows(rows: pd.DataFrame, score: str, mean: Mean, names: list[str]) 
     attempted = rows.groupby(by).size()
     good = rows[rows[score].notna()].groupby(by)
     medians = good[[*_MEDIANS, *names]].median().rename(columns={name: f"median_{name}" for name in names})
+    if (own := noise_column(score)) in rows:
+        medians["metric_noise"] = good[own].median()
     values = {key: tuple(group.tolist()) for key, group in good[score]}
     told = labels.assign(attempted=attempted).join(medians).reset_index().to_dict("records")
     found = (values.get((row["variant"], row["recipe"]), ()) for row in told)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ganbench.errors import ResultsError
-from ganbench.terms import Job, Record, Reference, Trial, kind_of, plain
+from ganbench.terms import Job, Record, Reference, Submission, Trial, kind_of, plain
 
 RECORD = "record.json"
 TRIAL = "trial.json"
@@ -29,7 +29,11 @@ GENERATOR = "generator.safetensors"
 MAX_JSON_BYTES = 16 * 2**20
 
 _records = TypeAdapter(Record)
-_jobs: dict[str, TypeAdapter[Any]] = {"trial": TypeAdapter(Trial), "reference": TypeAdapter(Reference)}
+_jobs: dict[str, TypeAdapter[Any]] = {
+    "trial": TypeAdapter(Trial),
+    "reference": TypeAdapter(Reference),
+    "evaluated": TypeAdapter(Submission),
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Attempt:
         return read_record(self.path / RECORD)
 
     def job(self) -> Job:
-        """The trial or reference that this is an attempt at."""
+        """What this is an attempt at."""
         return read_job(self.path / TRIAL)
 
     def environment(self) -> dict[str, Any]:
@@ -157,7 +161,7 @@ def read_record(path: Path) -> Record:
 
 
 def read_job(path: Path) -> Job:
-    """The trial or reference described at `path`. Raises ResultsError as `read_record` does."""
+    """The job described at `path`. Raises ResultsError as `read_record` does."""
     data = _read_json(path)
     kind = data.pop("type", None)
     if kind not in _jobs:

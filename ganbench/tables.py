@@ -15,7 +15,20 @@ import pandas as pd
 
 from ganbench.errors import ResultsError
 from ganbench.store import CURVE, Attempt, Store, find_stores
-from ganbench.terms import AXES, Choice, Job, Record, Score, Training, Trial, Variant
+from ganbench.terms import (
+    AXES,
+    Choice,
+    Job,
+    JobKind,
+    Record,
+    Reference,
+    Score,
+    Submission,
+    Training,
+    Trial,
+    Variant,
+    kind_of,
+)
 
 
 class Column(NamedTuple):
@@ -30,22 +43,25 @@ TEXT, WHOLE, REAL, TIME = "string", "Int64", "float64", "datetime64[us, UTC]"
 
 COLUMNS: dict[str, Column] = {
     "suite": Column(TEXT, "name of the results folder, which is the suite's"),
-    "kind": Column(TEXT, "trial or reference"),
-    "key": Column(TEXT, "SHA-256 of what defines the trial or reference"),
+    "kind": Column(TEXT, "trial, reference, or evaluated: made elsewhere, and only measured here"),
+    "key": Column(TEXT, "SHA-256 of what defines the row"),
     "attempt": Column(WHOLE, "which try this row shows: the newest that was recorded"),
     "status": Column(TEXT, "ok, diverged, oom, timeout, error or killed"),
     "message": Column(TEXT, "why the status is not ok; empty where it is"),
     "failed_step": Column(WHOLE, "generator update at which training failed", "updates"),
     "dataset": Column(TEXT, "dataset with the parameters that were set"),
-    "variant": Column(TEXT, "generator / discriminator / loss; a reference's name"),
-    "generator": Column(TEXT, "generator with the parameters that were set"),
+    "variant": Column(TEXT, "generator / discriminator / loss; the name of what was not trained"),
+    "generator": Column(TEXT, "generator with the parameters that were set; what an evaluated row came as"),
     "discriminator": Column(TEXT, "discriminator with the parameters that were set"),
     "loss": Column(TEXT, "loss and penalties with the parameters that were set"),
-    "seed": Column(WHOLE, "seed of the trial; missing for a reference"),
+    "seed": Column(WHOLE, "seed of the trial; missing for what was not trained"),
     "training": Column(TEXT, "training settings that differ from ganbench's own"),
-    "recipe": Column(TEXT, "hash of the training settings and of the parameters left to their defaults"),
+    "recipe": Column(
+        TEXT,
+        "hash of the training settings and of the parameters left to their defaults; of what an evaluated row is",
+    ),
     "protocol": Column(TEXT, "hash of all that must be equal for two trials to be compared"),
-    "evaluation_protocol": Column(TEXT, "the same without the budget: equal for a trial and its references"),
+    "evaluation_protocol": Column(TEXT, "the same without the budget: equal for all that was measured alike"),
     "budget": Column(TEXT, "limits of the budget"),
     "kimg": Column(REAL, "real images shown to the discriminator", "thousands"),
     "steps": Column(WHOLE, "generator updates made", "updates"),
@@ -83,7 +99,8 @@ COLUMNS: dict[str, Column] = {
     "finished_at": Column(TIME, "end of the attempt"),
     "path": Column(TEXT, "folder of the attempt"),
 }
-"""Every table's columns. The scores, one float64 column each under its own name, stand before `wall_seconds`."""
+"""Every table's columns. The scores, one float64 column each under its own name, stand before `wall_seconds`, and after
+them `noise:<score>` for those whose own deviation was estimated: that over other samples, not over other seeds."""
 
 COSTS = tuple(COLUMNS)[tuple(COLUMNS).index("wall_seconds") : tuple(COLUMNS).index("device")]
 CURVE_LABELS = ("suite", "key", "dataset", "variant", "seed")
@@ -100,7 +117,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
     entries = sorted(_entries(Path(path)), key=_place)
     usual = _usual_settings(entries)
     rows = [_row(entry, usual.get(entry.plan, _Setting())) for entry in entries]
-    scores = list(dict.fromkeys(_score_column(score) for entry in entries for score in entry.record.scores))
+    told = [score for entry in entries for score in entry.record.scores]
+    noisy = [noise_column(_score_column(score)) for score in told if score.noise is not None]
+    scores = list(dict.fromkeys([*map(_score_column, told), *noisy]))
     table = _typed(pd.DataFrame(rows, columns=_with_scores(scores)), scores)
     table.attrs = {"results": str(path), "scores": _rules(entries), "measured": _measurements(entries)}
     return table
@@ -117,6 +136,11 @@ def load_curves(path: Path | str) -> pd.DataFrame:
     curves = [curve for entry in entries if not (curve := _curve(entry)).empty]
     table = pd.concat(curves, ignore_index=True) if curves else empty
     return table.astype({name: COLUMNS[name].dtype for name in CURVE_LABELS})
+
+
+def noise_column(score: str) -> str:
+    """The column that holds the score's own deviation, Score.noise."""
+    return f"noise:{score}"
 
 
 def score_rules(table: pd.DataFrame) -> dict[str, dict[str, str]]:
@@ -146,8 +170,8 @@ class _Entry:
 
     @cached_property
     def measured(self) -> tuple[str, ...]:
-        """How each of its scores was measured: all that a record says of a score but its value."""
-        scores = (asdict(replace(score, value=None)) for score in self.record.scores)
+        """How each of its scores was measured: all that a record says of a score but its value and its noise."""
+        scores = (asdict(replace(score, value=None, noise=None)) for score in self.record.scores)
         return tuple(sorted(_canonical(score) for score in scores))
 
     @property
@@ -166,11 +190,15 @@ def _entries(path: Path) -> list[_Entry]:
     ]
 
 
+_KINDS: tuple[JobKind, ...] = ("reference", "trial", "evaluated")
+"""The order in which rows of a data set stand."""
+
+
 def _place(entry: _Entry) -> tuple[Any, ...]:
-    """Where a row stands: by suite and data set, references first, then by variant and seed."""
+    """Where a row stands: by suite and data set, references first, then trials by variant and seed, then the rest."""
     job = entry.job
     trial = (str(job.variant), job.seed) if isinstance(job, Trial) else (job.name, 0)
-    return (entry.suite, str(job.dataset), isinstance(job, Trial), *trial, entry.attempt.key)
+    return (entry.suite, str(job.dataset), _KINDS.index(kind_of(job)), *trial, entry.attempt.key)
 
 
 def _latest(store: Store) -> Iterable[Attempt]:
@@ -225,7 +253,10 @@ def _row(entry: _Entry, usual: _Setting) -> dict[str, Any]:
 
 def _job_cells(entry: _Entry, evaluation: Sequence[Any], device: str) -> dict[str, Any]:
     job = entry.job
-    if not isinstance(job, Trial):
+    if isinstance(job, Submission):
+        own = {"generator": job.source, "recipe": entry.attempt.key[:8]}
+        return {"variant": job.name, **own, "protocol": _hash(evaluation)}
+    if isinstance(job, Reference):
         return {"variant": job.name, "protocol": _hash(evaluation)}
     timed = job.budget.device_seconds is not None
     overshoot = job.budget.overshoot(entry.record.spent)
@@ -266,7 +297,11 @@ def _written(value: Any) -> str:
 
 
 def _scores(record: Record) -> dict[str, float | None]:
-    return {_score_column(score): score.value for score in record.scores} if record.status == "ok" else {}
+    """Each score and its noise, by column."""
+    if record.status != "ok":
+        return {}
+    values = {_score_column(score): score.value for score in record.scores}
+    return {**values, **{noise_column(_score_column(score)): score.noise for score in record.scores}}
 
 
 def _score_column(score: Score) -> str:
@@ -295,7 +330,7 @@ def _measurements(entries: Sequence[_Entry]) -> dict[str, dict[str, dict[str, di
     for entry in entries:
         scores = found.setdefault(entry.suite, {}).setdefault(str(entry.job.dataset), {})
         for score in entry.record.scores:
-            facts = {name: value for name, value in vars(score).items() if name not in ("name", "value")}
+            facts = {name: value for name, value in vars(score).items() if name not in ("name", "value", "noise")}
             scores.setdefault(_score_column(score), facts)
     return found
 

@@ -5,22 +5,52 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from ganbench.events import last_event
 from ganbench.protocols import Places
 from ganbench.store import LOG, Attempt
-from ganbench.terms import Job, Record, Spent, Status, kind_of
+from ganbench.terms import Choice, Job, Record, Spent, Status, kind_of
+
+if TYPE_CHECKING:
+    from ganbench.decoding import Crop
+
+SourceKind = Literal["samples", "safetensors", "torchscript", "hub"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a submission lies on this machine. What it holds is the submission's `sha256`.
+
+    `network` is the generator that safetensors are the weights of, `entry` the function of a hub repository to call,
+    `crop` how images of another size are fitted to the data set's.
+    """
+
+    kind: SourceKind
+    path: Path
+    network: Choice | None = None
+    entry: str = ""
+    crop: Crop = "exact"
+
+    def __str__(self) -> str:
+        words = {"samples": "samples", "safetensors": "weights", "torchscript": "TorchScript", "hub": "hub repository"}
+        entry = f", entry '{self.entry}'" if self.entry else ""
+        return f"{words[self.kind]} {self.path}{entry}"
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job with its attempt's folder, its device, and where things lie on this machine."""
+    """A job with its attempt's folder, its device, and where things lie on this machine.
+
+    `source` is where a submission lies; other jobs have none.
+    """
 
     job: Job
     attempt: Attempt
     places: Places
     device: str
     plugin_files: tuple[Path, ...] = ()
+    source: Source | None = None
 
 
 def now() -> str:

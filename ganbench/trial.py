@@ -1,11 +1,12 @@
-"""One trial: build, train, measure, and leave one record. References are measured alike, without training."""
+"""One job: a trial is built, trained and measured and leaves one record; what is not trained is measured alike."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import pandas as pd
 import torch
@@ -14,25 +15,25 @@ from torch import Tensor
 
 from ganbench.accounting import clock_for, count_flops, forget_peak_memory, peak_memory_bytes
 from ganbench.building import Workshop, build_engine, build_evaluator, load_data
-from ganbench.datasets import noise_like, quantise
+from ganbench.datasets import noise_like
 from ganbench.environment import describe_environment, settle
-from ganbench.errors import GanbenchError, PluginError
+from ganbench.errors import DataError, GanbenchError
 from ganbench.events import EventLog
 from ganbench.metrics import Evaluator
-from ganbench.objective import expect_shape
 from ganbench.pictures import draw_samples
 from ganbench.players import Players, sample
 from ganbench.plugins import discover
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream, stream
 from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, Attempt, write_atomically
+from ganbench.submissions import at_rest, evaluation_latents, submitted
 from ganbench.tasks import Task, now
-from ganbench.terms import Job, Record, Reference, Score, Spent, Status, Trial, kind_of
-from ganbench.training import Diverged, Engine, Meter, train
+from ganbench.terms import Record, Reference, Score, Spent, Status, Submission, Trial, kind_of
+from ganbench.training import Checkpointed, Diverged, Engine, Meter, train
 
-LATENT_BLOCK = 1000
-ROUNDING = 1e-4
-"""How far outside of its range rounding alone may carry a pixel."""
+RESAMPLES = 20
+"""How often metrics resample for the noise of the scores that a record holds; along a curve they do not."""
+
 MEMORY_SIGNS = ("DefaultCPUAllocator", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 """How torch says in other errors that memory ran out."""
 
@@ -58,7 +59,7 @@ def perform(task: Task) -> None:
         settle(workshop.device)
         task.attempt.write_json(ENVIRONMENT, describe_environment(workshop.device))
         events.write("started")
-        outcome = _run(task.job, task.attempt, workshop, events)
+        outcome = _run(task, workshop, events)
     except Exception as error:  # noqa: BLE001 - whatever a trial dies of is a row of the results
         with (task.attempt.path / LOG).open("a", encoding="utf-8") as log:
             log.write(traceback.format_exc())
@@ -93,31 +94,54 @@ def _out_of_memory(error: BaseException | None) -> bool:
     return own or _out_of_memory(error.__cause__)
 
 
-def _run(job: Job, attempt: Attempt, workshop: Workshop, events: EventLog) -> Outcome:
+def _run(task: Task, workshop: Workshop, events: EventLog) -> Outcome:
+    job, attempt, device = task.job, task.attempt, workshop.device
     data = load_data(workshop, job.dataset)
     environment = {**describe_environment(workshop.device), "plugins": workshop.sources(job)}
     attempt.write_json(ENVIRONMENT, {**environment, "data": data.origin})
-    evaluator = build_evaluator(workshop, data, job.evaluation)
+    evaluator = build_evaluator(workshop, data, job.dataset, job.evaluation)
     if isinstance(job, Reference):
-        return run_reference(job, attempt, data, evaluator)
+        return measured_once(partial(reference_samples, job, data, evaluator.count), attempt, data, evaluator, device)
+    if isinstance(job, Submission):
+        return measured_once(
+            partial(submitted, job, task.source, data, evaluator.count, workshop), attempt, data, evaluator, device
+        )
+    if not len(data.train):
+        raise DataError(f"{job.dataset}: all {len(data.heldout)} samples are held out, so there is none to train on")
     return run_trial(job, attempt, data, evaluator, workshop, events)
 
 
-def run_reference(reference: Reference, attempt: Attempt, data: Data, evaluator: Evaluator) -> Outcome:
-    """Measure real training samples, or noise, just as a generator's samples are measured."""
+def measured_once(
+    make: Callable[[], tuple[Tensor, Tensor | None]],
+    attempt: Attempt,
+    data: Data,
+    evaluator: Evaluator,
+    device: torch.device,
+) -> Outcome:
+    """Measure the samples that `make` gives, with the classes they were to be of, as a generator's are measured."""
     started = time.perf_counter()
-    samples = reference_samples(reference, data, evaluator.count)
-    scores = evaluator.scores(samples)
+    samples, labels = make()
+    with global_stream(0, "metrics", device):
+        scores = evaluator.scores(samples, labels, RESAMPLES)
     draw_samples(samples, data, attempt.path / "samples-00000000.png")
     return Outcome(scores=scores, costs={"evaluation_seconds": time.perf_counter() - started})
 
 
-def reference_samples(reference: Reference, data: Data, count: int) -> Tensor:
-    """`count` samples of the reference: without repetition from the training split, or noise."""
+def reference_samples(reference: Reference, data: Data, count: int) -> tuple[Tensor, Tensor | None]:
+    """`count` samples of the reference and their labels: of the training split without repetition, of the density, or
+    noise. Raises DataError where the data has none to give.
+    """
     rng = stream(0, f"reference/{reference.name}")
     if reference.name == "noise":
-        return noise_like(data, count, rng)
-    return data.train[torch.randperm(len(data.train), generator=rng)[:count]]
+        return noise_like(data, count, rng), None
+    if reference.name == "perfect":
+        if data.density is None:
+            raise DataError(f"{reference.dataset}: no known density, so nothing to draw perfect samples from")
+        return data.density.sample(count, rng), None
+    if not len(data.train):
+        raise DataError(f"{reference.dataset}: all samples are held out, so there is no real sample to compare with")
+    chosen = torch.randperm(len(data.train), generator=rng)[:count]
+    return data.train[chosen], None if data.train_labels is None else data.train_labels[chosen]
 
 
 def run_trial(
@@ -130,7 +154,7 @@ def run_trial(
         measured = Measured(trial, attempt, data, evaluator, workshop, events)
         meter = Meter(clock_for(workshop.device), flops)
         for checkpoint in train(engine, trial.budget, trial.evaluation.points, meter, events.progress):
-            measured.look(engine.players, checkpoint.spent, checkpoint.statistics)
+            measured.look(engine.players, checkpoint)
     save_model(engine.players.scored, str(attempt.path / GENERATOR))
     return measured.outcome(engine, flops)
 
@@ -142,7 +166,8 @@ class Measured:
         self, trial: Trial, attempt: Attempt, data: Data, evaluator: Evaluator, workshop: Workshop, events: EventLog
     ) -> None:
         self._attempt, self._data, self._evaluator, self._events = attempt, data, evaluator, events
-        self._latents = evaluation_latents(trial, evaluator.count).to(workshop.device)
+        latents = evaluation_latents(trial.seed, trial.training.latent_dim, evaluator.count)
+        self._latents = latents.to(workshop.device)
         self._sampling = clock_for(workshop.device)
         self._device = workshop.device
         forget_peak_memory(self._device)
@@ -153,19 +178,19 @@ class Measured:
         self._scores: tuple[Score, ...] = ()
         self._spent = Spent()
 
-    def look(self, players: Players, spent: Spent, statistics: Mapping[str, float]) -> None:
+    def look(self, players: Players, checkpoint: Checkpointed) -> None:
         """Measure the generator now: one row of the curve, one picture, the current scores. Raises Diverged."""
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), checkpoint.spent
         self._events.spent = spent
         self._peak_memory_bytes = max(self._peak_memory_bytes, peak_memory_bytes(self._device))
         samples = self._samples(players, spent)
         with global_stream(0, "metrics", self._device):  # whatever a plugin's metric draws
-            self._scores = self._evaluator.scores(samples)
+            self._scores = self._evaluator.scores(samples, resamples=RESAMPLES if checkpoint.final else 0)
         self._spent = spent
         draw_samples(samples, self._data, self._attempt.path / f"samples-{spent.steps:08d}.png")
         values = {score.name: score.value for score in self._scores}
         wall = {"wall_seconds": time.perf_counter() - self._started}
-        self._rows.append({**asdict(spent), **wall, **values, **statistics})
+        self._rows.append({**asdict(spent), **wall, **values, **checkpoint.statistics})
         write_atomically(self._attempt.path / CURVE, pd.DataFrame(self._rows).to_parquet(index=False))
         self._events.evaluated(spent, self._scores)
         forget_peak_memory(self._device)
@@ -175,13 +200,10 @@ class Measured:
         self._sampling.resume()
         samples = sample(players.scored, self._latents, players.generator_label)
         self._sampling.pause()
-        expect_shape(players.generator_label, samples, (self._evaluator.count, *players.shape))
-        if not bool(samples.isfinite().all()):
-            raise Diverged(spent.steps, "a generated sample")
-        if self._data.train.dtype == torch.uint8 and bool(samples.abs().max() > 1 + ROUNDING):
-            low, high = samples.min().item(), samples.max().item()
-            raise PluginError(f"{players.generator_label} gave pixels from {low:.3g} to {high:.3g}, expected -1 to 1")
-        return quantise(samples).cpu()
+        try:
+            return at_rest(players.generator_label, samples, (self._evaluator.count, *players.shape))
+        except FloatingPointError as error:
+            raise Diverged(spent.steps, "a generated sample") from error
 
     def outcome(self, engine: Engine, flops: int) -> Outcome:
         """The trial's scores at the end of its budget, and what they cost."""
@@ -200,18 +222,6 @@ class Measured:
             "flops_per_step": float(flops),
         }
         return Outcome(spent=spent, scores=self._scores, costs=costs)
-
-
-def evaluation_latents(trial: Trial, count: int) -> Tensor:
-    """The latents (count, Z) that a trial is measured with: the same at every point of its curve, and ever after.
-
-    Drawn in whole blocks, because torch's numbers depend on how many are drawn at once: so more begin with the same.
-    """
-    rng = stream(trial.seed, "evaluation")
-    blocks = [
-        torch.randn(LATENT_BLOCK, trial.training.latent_dim, generator=rng) for _ in range(0, count, LATENT_BLOCK)
-    ]
-    return torch.cat(blocks)[:count]
 
 
 def _count_parameters(network: torch.nn.Module) -> int:

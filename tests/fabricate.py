@@ -21,9 +21,11 @@ from ganbench.terms import (
     Score,
     Spent,
     Status,
+    Submission,
     Training,
     Trial,
     Variant,
+    kind_of,
 )
 
 FEATURES = {"extractor": "digits", "weights_sha256": "ab" * 32, "layer": "features", "dimension": 64}
@@ -76,6 +78,11 @@ def evaluation(dataset: Choice = DIGITS, samples: int = 898) -> Evaluation:
     return Evaluation((0.25, 0.5, 1.0), (Choice("fcd"), Choice("prdc")), samples, extractor)
 
 
+def submission(name: str = "elsewhere", dataset: Choice = DIGITS, sha256: str = "cd" * 32) -> Submission:
+    """Samples that were made elsewhere, measured as the trials of the data set are."""
+    return Submission(dataset, name, "samples", sha256, replace(evaluation(dataset), points=(1.0,)))
+
+
 def trial(made: Variant | None = None, seed: int = 0, dataset: Choice = DIGITS, **changes: object) -> Trial:
     made_trial = Trial(dataset, made or variant(), seed, Budget(kimg=100.0), Training(), evaluation(dataset))
     return replace(made_trial, **changes)
@@ -88,7 +95,7 @@ def commit(store: Store, job: Job, outcome: Outcome, environment: dict[str, obje
     attempt.commit(
         Record(
             key=job.key,
-            kind="trial" if isinstance(job, Trial) else "reference",
+            kind=kind_of(job),
             status=outcome.status,
             started_at="2030-01-01T00:00:00+00:00",
             finished_at=outcome.finished_at,

@@ -54,17 +54,17 @@ def test_a_suite_runs_from_its_file_to_a_board_and_a_page(finished):
     folder, result = finished
     assert (result.status, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert sum(line.startswith("[") and "] ok " in line for line in lines) == 12
+    assert sum(line.startswith("[") and "] ok " in line for line in lines) == 13
     assert lines[-1] == f"Leaderboard: {folder / 'leaderboard.html'}"
     assert any("hinge" in line and "2/2" in line for line in lines)
     assert (folder / "leaderboard.html").read_text().startswith("<!")
     assert "| rank |" in (folder / "leaderboard.md").read_text()
-    assert len(pd.read_csv(folder / "table.csv")) == 12
+    assert len(pd.read_csv(folder / "table.csv")) == 13
 
 
 def test_every_job_is_a_row_with_its_scores(finished):
     table = load_results(finished[0])
-    assert sorted(table["kind"]) == ["reference"] * 4 + ["trial"] * 8
+    assert sorted(table["kind"]) == ["reference"] * 5 + ["trial"] * 8
     assert set(table["status"]) == {"ok"}
     trials = table[table["kind"] == "trial"]
     assert sorted(zip(trials["dataset"], trials["loss"], trials["seed"], strict=True)) == [
@@ -103,7 +103,7 @@ def test_a_second_run_does_nothing_and_says_so(results, tiny):
     before = sorted(results.rglob("runs/*/*/*"))
     result = ganbench("run", tiny, "--results", results)
     assert result.status == 0
-    assert "12 of 12 are done already." in result.out
+    assert "13 of 13 are done already." in result.out
     assert "] ok " not in result.out
     assert sorted(results.rglob("runs/*/*/*")) == before
 
@@ -114,14 +114,14 @@ def test_force_runs_again_what_only_picks(results, tiny):
     assert result.status == 0
     assert "done already" not in result.out
     again = load_results(results).query("attempt == 2")
-    assert sorted(again["variant"].str.split(" / ").str[-1]) == ["hinge", "noise", "real_floor"]
+    assert sorted(again["variant"].str.split(" / ").str[-1]) == ["hinge", "noise", "perfect", "real_floor"]
     assert set(again["seed"].dropna()) == {1}
 
 
 def test_the_plan_tells_what_is_done_and_what_is_not(finished, tiny):
     folder = finished[0]
     rows = ganbench("plan", tiny, "--results", folder, "--only", "seed=0", "--format", "json").rows
-    assert len(rows) == 8
+    assert len(rows) == 9
     assert {row["status"] for row in rows} == {"done"}
     text = ganbench("plan", tiny, "--results", folder)
     assert "2 done" in text.out
@@ -148,7 +148,7 @@ def test_a_listing_as_json_is_a_list_of_objects_with_the_table_s_columns(command
 
 def test_the_table_as_json_has_the_documented_columns(finished):
     rows = ganbench("table", finished[0], "--format", "json").rows
-    assert len(rows) == 12
+    assert len(rows) == 13
     assert set(COLUMNS) <= set(rows[0])
     chosen = ganbench("table", finished[0], "--format", "json", "--columns", "seed, loss", "--where", "seed=1").rows
     assert sorted(chosen, key=lambda row: row["loss"])[0] == {"seed": 1, "loss": "hinge"}
@@ -157,8 +157,9 @@ def test_the_table_as_json_has_the_documented_columns(finished):
 
 def test_the_board_as_json_has_one_object_a_variant_and_reference(finished):
     rows = ganbench("leaderboard", finished[0], "--format", "json").rows
+    kinds = {"digits": ["reference"] * 2 + ["trial"] * 2, "ring8": ["reference"] * 3 + ["trial"] * 2}
     assert sorted((row["dataset"], row["kind"]) for row in rows) == [
-        (dataset, kind) for dataset in ("digits", "ring8") for kind in ("reference", "reference", "trial", "trial")
+        (dataset, kind) for dataset in kinds for kind in kinds[dataset]
     ]
 
 
@@ -166,12 +167,12 @@ def test_the_board_as_json_has_one_object_a_variant_and_reference(finished):
 def test_the_table_has_a_row_for_each_job_in_every_format(finished, form):
     result = ganbench("table", finished[0], "--format", form, "--columns", "dataset,status")
     assert result.status == 0
-    assert result.out.count("ok") == 12
+    assert result.out.count("ok") == 13
 
 
 def test_a_table_is_written_where_out_says(finished, tmp_path):
     assert ganbench("table", finished[0], "--format", "parquet", "--out", tmp_path / "t.parquet").out == ""
-    assert len(pd.read_parquet(tmp_path / "t.parquet")) == 12
+    assert len(pd.read_parquet(tmp_path / "t.parquet")) == 13
     refused = ganbench("table", finished[0], "--format", "parquet")
     assert (refused.status, refused.out) == (2, "")
     assert "Pass --out FILE" in refused.err
@@ -286,7 +287,7 @@ def test_python_m_ganbench_is_the_same_command():
 def test_help_names_every_command():
     result = ganbench("--help")
     assert result.status == 0
-    for command in ("run", "plan", "suites", "plugins", "table", "leaderboard", "doctor", "sample"):
+    for command in ("run", "plan", "suites", "plugins", "table", "leaderboard", "doctor", "sample", "evaluate"):
         assert f"\n  {command} " in result.out
         assert ganbench(command, "--help").status == 0
 
@@ -297,7 +298,7 @@ def test_a_run_that_is_cut_short_leaves_no_process_behind_and_is_finished_by_the
     suite = write_suite(tmp_path / "cut.toml", losses=["hinge", patient(gate)], seeds=1)
     arguments = ("run", suite, "--results", tmp_path / "cut", "--plugin", PATIENT, "--workers", 2)
     process = start(*arguments)
-    wait_for(lambda: waiting_process(gate) and len(records(tmp_path)) == 3)
+    wait_for(lambda: waiting_process(gate) and len(records(tmp_path)) == 4)
     family = psutil.Process(process.pid).children(recursive=True)
     assert waiting_process(gate) in [member.pid for member in family]
     process.send_signal(how)
@@ -306,11 +307,11 @@ def test_a_run_that_is_cut_short_leaves_no_process_behind_and_is_finished_by_the
         assert said == "Interrupted. Every trial that ended is recorded; the same command does the rest.\n"
     assert process.returncode == (130 if how == signal.SIGINT else -how)
     assert psutil.wait_procs(family, timeout=30)[1] == []
-    assert len(load_results(tmp_path / "cut")) == 3
+    assert len(load_results(tmp_path / "cut")) == 4
 
     gate.unlink()
     result = ganbench(*arguments)
     assert result.status == 0
-    assert "3 of 4 are done already." in result.out
+    assert "4 of 5 are done already." in result.out
     assert result.out.count("] ok ") == 1
     assert load_results(tmp_path / "cut").query("attempt == 2")["loss"].str.split("(").str[0].tolist() == ["patient"]

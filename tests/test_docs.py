@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 import typer
@@ -22,7 +21,9 @@ from fabricate import DIGITS, Outcome, commit, evaluation, trial, variant, write
 import ganbench
 from ganbench import cli, hookspecs, terms
 from ganbench.building import Workshop, build_evaluator, load_data
-from ganbench.contracts import KEYS
+from ganbench.contracts import KEYS, check_contract
+from ganbench.evaluations import DEFAULT_METRICS
+from ganbench.metrics import Labelled
 from ganbench.objective import Objective
 from ganbench.plan import plan
 from ganbench.plugins import discover
@@ -35,7 +36,6 @@ from ganbench.suite import suite_from
 from ganbench.tables import COLUMNS
 from ganbench.terms import KINDS, Component, Optimiser, Reference, Score, Training
 from ganbench.trial import reference_samples
-from ganbench.views import format_number
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -77,14 +77,14 @@ def registry():
 
 @cache
 def references() -> dict[tuple[str, str], dict[str, Score]]:
-    """The scores of floors and noise, measured now."""
-    suite = suite_from({**BASE, "datasets": ["ring8", "grid25", "digits"]}, Path("base.toml"))
+    """What the references of digits score."""
+    suite = suite_from({**BASE, "datasets": ["digits"]}, Path("base.toml"))
     workshop = Workshop(registry(), Places(), torch.device("cpu"))
     found = {}
     for reference in plan(suite, registry()).references:
         data = load_data(workshop, reference.dataset)
-        evaluator = build_evaluator(workshop, data, reference.evaluation)
-        scores = evaluator.scores(reference_samples(reference, data, evaluator.count))
+        evaluator = build_evaluator(workshop, data, reference.dataset, reference.evaluation)
+        scores = evaluator.scores(*reference_samples(reference, data, evaluator.count))
         found[str(reference.dataset), reference.name] = {score.name: score for score in scores}
     return found
 
@@ -95,7 +95,9 @@ def write_results(store: Store) -> None:
         scores = tuple(references()["digits", name].values())
         commit(store, Reference(DIGITS, name, evaluation()), Outcome(scores))
     for number, loss in enumerate(("hinge", "minimax", "hinge", "minimax", "hinge")):
-        near = tuple(replace(score, value=score.value * (1 + number / 9)) for score in scores)
+        near = tuple(
+            score if score.value is None else replace(score, value=score.value * (1 + number / 9)) for score in scores
+        )
         attempt = commit(store, trial(variant(loss), number // 2), Outcome(near))
         write_curve(attempt, {score.name: score.value for score in near})
     commit(store, trial(variant("minimax"), 2), Outcome((), "diverged", "a weight is not finite at step 7", 7))
@@ -128,8 +130,8 @@ def invocations() -> list:
     return found
 
 
-SLOW = ("run", "sample", "doctor")
-"""Commands that are parsed and not run here: they train, need what was trained, or load every data set."""
+SLOW = ("run", "sample", "doctor", "evaluate", "faults")
+"""Commands that are parsed and not run here: they train, measure, need what was trained, or load every data set."""
 
 
 def command_of(arguments: list[str]) -> tuple[Any, list[str]]:
@@ -161,6 +163,12 @@ def test_every_command_on_a_page_is_understood_and_a_quick_one_does_what_the_pag
         assert any(line.rstrip() == came.rstrip() for came in lines), f"'{line}' is not printed:\n{printed}"
 
 
+def names_of(command: Any, above: str = "") -> set[str]:
+    """The whole names of a command's commands: `plan`, `plugins list`."""
+    inner = getattr(command, "commands", {})
+    return {name for key, item in inner.items() for name in names_of(item, f"{above}{key} ")} or {above.strip()}
+
+
 def options_of(command: Any) -> set[str]:
     own = {name for item in command.params for name in item.opts if name.startswith("--")}
     inner = command.commands.values() if hasattr(command, "commands") else ()
@@ -181,8 +189,9 @@ def test_commands_in_sentences_and_in_indented_lines_exist(page):
 
 
 def test_every_command_is_shown_on_a_page():
-    shown = {shlex.split(item.values[0])[1] for item in invocations()}
-    assert shown == set(typer.main.get_command(cli.app).commands)
+    shown = {" ".join(shlex.split(item.values[0])[1:]) for item in invocations()}
+    commands = names_of(typer.main.get_command(cli.app))
+    assert {name for name in commands if any(f"{line} ".startswith(f"{name} ") for line in shown)} == commands
 
 
 # Suites
@@ -248,7 +257,8 @@ def test_the_names_in_the_page_are_those_of_what_ganbench_ships_with_their_defau
     shipped: dict[str, set[str]] = {kind: set() for kind in KINDS}
     for offer in registry().offers:
         if offer.owner == "ganbench":
-            defaults = ", ".join(f"{p.name}={p.default}" for p in parameters_of(offer.component.target, offer.kind))
+            parameters = parameters_of(offer.component.target, offer.kind)
+            defaults = ", ".join(p.name if p.required else f"{p.name}={p.default}".strip("=") for p in parameters)
             shipped[offer.kind].add(f"{offer.component.name}({defaults})" if defaults else offer.component.name)
     assert told == shipped
 
@@ -300,10 +310,20 @@ def test_the_example_of_a_loss_gives_terms_for_each_sample():
 
 
 def test_the_example_of_a_metric_measures_what_it_says():
-    metric = namespace_of(blocks("components.md", "python")[1])["Brightness"]()
+    names = namespace_of(blocks("components.md", "python")[1])
+    check_contract("metric", names["BRIGHTNESS"])
+    metric = Labelled("metric 'brightness'", names["Brightness"](), names["BRIGHTNESS"].measures)
     real, fake = torch.full((2, 1, 2, 2), 10, dtype=torch.uint8), torch.full((2, 1, 2, 2), 13, dtype=torch.uint8)
     (score,) = metric(Evidence(fake, real, data=None))
     assert (score.value, score.direction, score.n_real) == (3, "lower", 2)
+    assert metric.undeclared(score) == ""
+
+
+@pytest.mark.parametrize(("kind", "about"), [("evidence", Evidence), ("a `Measure`", terms.Measure)])
+def test_the_fields_that_metrics_meet_are_all_there(kind, about):
+    text = section("components.md", "Metrics").partition(f"| field of {kind.replace('evidence', '`evidence`')} |")[2]
+    told = [codes(row[:1])[0] for row in rows("|" + text.partition("\n\n")[0])]
+    assert told == [item.name for item in fields(about)]
 
 
 @pytest.mark.slow
@@ -313,7 +333,7 @@ def test_the_plugin_file_trains_and_its_curve_has_the_columns_that_are_told(desk
     done = subprocess.run([*command, *penalised], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     table = ganbench.load_results("results/mine")
-    assert list(table["status"]) == ["ok"] * 3
+    assert list(table["status"]) == ["ok"] * 4
     curves = ganbench.load_curves("results/mine")
     scores = set(table.attrs["scores"])
     expected = {
@@ -352,40 +372,45 @@ def test_every_status_is_explained():
 # Scores
 
 
-def told_scores() -> pd.DataFrame:
-    columns = [("ring8", "real_floor"), ("ring8", "noise"), ("grid25", "real_floor"), ("grid25", "noise")]
-    columns += [("digits", "real_floor"), ("digits", "noise")]
-    cells = rows(section("scores.md", "Floors and noise"))
-    return pd.DataFrame([row[1:] for row in cells], index=[row[0].strip("`") for row in cells], columns=columns)
+def generated(page: str) -> dict[str, str]:
+    """What stands in a page as the output of each command."""
+    parts = re.findall(r"<!-- begin: ganbench ([^\n]+) -->\n(.*?)<!-- end -->", text_of(page), re.DOTALL)
+    return {arguments: printed.strip("\n") for arguments, printed in parts}
 
 
-def test_floors_and_noise_are_as_told():
-    told, text = told_scores(), section("scores.md", "Floors and noise")
-    for column, scores in references().items():
-        cells = told[column]
-        assert set(cells[cells != ""].index) == set(scores)
-        for name, score in scores.items():
-            assert f"{score.n_fake:,} " in text
-            expected = score.value if score.value == 0 else pytest.approx(score.value, rel=0.01)
-            assert float(cells[name]) == expected, (column, name, format_number(score.value))
+def printed_by(arguments: str) -> str:
+    command = [sys.executable, "-m", "ganbench", *shlex.split(arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip("\n")
 
 
-def test_each_score_is_told_with_its_metric_direction_and_mean_in_the_order_of_the_records():
-    scores = {**references()["digits", "noise"], **references()["ring8", "noise"]}
-    told = rows(section("scores.md", "What is measured"))
-    names = [codes(row[:1])[-1].replace("<extractor>", "digits") for row in told]
-    assert names == list(scores)
-    assert [(row[1].strip("`"), row[2], row[4]) for row in told] == [
-        (score.metric, score.direction, score.mean) for score in scores.values()
-    ]
+def test_the_page_says_of_every_score_what_its_metric_declares():
+    command = "metrics --format markdown"
+    assert generated("metrics.md")[command] == printed_by(command), "run `python docs/generate.py`"
 
 
-@pytest.mark.parametrize("row", rows(section("scores.md", "The classifiers")), ids=lambda row: row[0])
-def test_the_classifiers_accuracy_is_the_one_in_their_weights(row):
-    choice = terms.Choice(row[0].strip("`"))
-    extractor = Workshop(registry(), Places(), torch.device("cpu")).make("extractor", choice, Places())
-    assert row[1] == str(extractor.dimension)
-    assert row[2].startswith(f"{extractor.accuracy * 100:.2f} % of ")
+def cells_of(table: str) -> list[tuple[str, list[tuple[float, str]]]]:
+    """The rows of a table of faults: a score, and in each column the value with its mark."""
+    parsed = []
+    for score, *cells in rows(table):
+        values = [(float(cell.rstrip("*+").replace("–", "nan")), cell.lstrip("–0123456789.e-")) for cell in cells]
+        parsed.append((score, values))
+    return parsed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["digits", "ring8"])
+def test_the_tables_of_faults_are_what_the_command_prints(dataset):
+    command = f"faults {dataset} --format markdown"
+    told, now = cells_of(generated("metrics.md")[command]), cells_of(printed_by(command))
+    assert [score for score, _ in told] == [score for score, _ in now]
+    for (score, expected), (_, came) in zip(told, now, strict=True):
+        values = [value for value, _ in expected]
+        assert [value for value, _ in came] == pytest.approx(values, rel=0.02, abs=2e-3, nan_ok=True), score
+
+
+def test_the_page_lists_what_is_measured_without_being_asked_for():
+    told = codes([section("metrics.md", "What a suite measures").partition("\n\n")[2].partition("\n\n")[0]])
+    assert told == [choice.name for choice in DEFAULT_METRICS]
 
 
 # Pages
@@ -418,6 +443,7 @@ def test_every_page_can_be_reached_from_the_first():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_fits_a_terminal(page):
-    lines = text_of(page).splitlines()
+    by_hand = re.sub(r"(<!-- begin: .*? -->\n).*?(<!-- end -->)", r"\1\2", text_of(page), flags=re.DOTALL)
+    lines = by_hand.splitlines()
     assert len(lines) <= 250
     assert max(map(len, lines), default=0) <= 140

@@ -50,7 +50,16 @@ def test_what_is_installed_is_ok_what_is_not_here_is_missing_and_the_network_is_
     found = statuses(rows)
     assert {tuple(row) for row in rows} == {("subject", "status", "detail")}
     assert next(row["detail"] for row in rows if row["subject"] == "ganbench").startswith(__version__)
-    for subject in ("torch", "cpu", "plugins", "dataset ring8", "dataset digits", "extractor digits", "cache"):
+    for subject in (
+        "torch",
+        "cpu",
+        "plugins",
+        "dataset ring8",
+        "dataset digits",
+        "extractor digits",
+        "extractor classifier",
+        "cache",
+    ):
         assert found[subject] == "ok"
     missing = {row["subject"]: row["detail"] for row in rows if row["status"] == "missing"}
     for subject in ("dataset mnist", "dataset cifar10"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ganbench import history
 from ganbench.history import cache_folder, estimate, remember
-from ganbench.terms import Budget, Choice, Evaluation, Reference, Training, Trial, Variant
+from ganbench.terms import Budget, Choice, Evaluation, Reference, Submission, Training, Trial, Variant
 
 HINGE = Variant(Choice("mlp"), Choice("mlp"), Choice("hinge"))
 WGAN = Variant(Choice("mlp"), Choice("mlp"), Choice("wgan"))
@@ -92,6 +92,13 @@ def test_references_are_measured_apart_from_trials():
     assert estimate([floor]) == 2.0
     assert estimate([noise]) is None
     assert estimate([trial()]) is None
+
+
+def test_what_was_evaluated_is_measured_apart_too():
+    mine = Submission(RING, "mine", "samples", "ab", EVALUATION)
+    remember(mine, 2.0)
+    assert estimate([replace(mine, name="other", sha256="cd")]) == 2.0
+    assert estimate([Reference(RING, "noise", EVALUATION)]) is None
 
 
 def test_another_machine_in_the_same_home_does_not_count(monkeypatch):

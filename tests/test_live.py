@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ganbench import live
 from ganbench.events import EventLog
-from ganbench.live import LiveView, PlainView, Remaining, duration, result, title, view_for
+from ganbench.live import LiveView, PlainView, Remaining, StatusView, duration, result, title, view_for
 from ganbench.protocols import Places
 from ganbench.store import Store
 from ganbench.tasks import Task
@@ -154,6 +154,18 @@ def test_a_job_that_has_told_nothing_yet_is_at_its_beginning(tmp_path):
     assert [line.split(" ━")[0].rstrip() for line in shown(view, 100)] == [
         "0 of 1 done", "  digits · hinge · seed 0 · dcgan / dcgan",
     ]  # fmt: skip
+
+
+def test_a_status_says_what_is_measured_at_a_terminal_and_leaves_nothing_behind(task):
+    for terminal in (True, False):
+        screen = console(terminal=terminal)
+        with StatusView(screen) as view:
+            view.started(task)
+            assert f"Measuring {title(task.job)}" in str(view._status.renderable.text)
+            view.tick([task])
+            view.finished(task, record(task, "error", "raised", scores=()))
+        assert "raised" not in screen.file.getvalue()
+    assert "Measuring" not in screen.file.getvalue()
 
 
 def test_the_view_is_live_at_a_terminal_only():

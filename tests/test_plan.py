@@ -34,6 +34,7 @@ def extractor(places): ...
 IMAGES = {"data": "images", "power_of_two": True}
 INDEPENDENT = {"independent": True}
 PICTURES = {"data": "images", "shape": (1, "{resolution}", "{resolution}"), "classes": 10, "extractor": "digits"}
+POINTS = {"data": "points", "shape": (2,), "samples": 2500}
 RECIPE = Recipe(Optimiser("adam", 1e-4, (0.0, 0.9)), Optimiser("rmsprop", 5e-5), discriminator_steps=5, clip=0.01)
 
 OFFERS = [
@@ -53,14 +54,18 @@ OFFERS = [
     ("loss", "wgan-gp", "gp_loss", INDEPENDENT, {}, None),
     ("loss", "listed", "listed", {}, {}, None),
     ("penalty", "r1", "penalty", INDEPENDENT, {}, None),
-    ("dataset", "ring", "points", {}, {"data": "points", "shape": (2,), "modes": 8, "samples": 2500}, None),
+    ("dataset", "ring", "points", {}, {**POINTS, "modes": 8, "density": True}, None),
+    ("dataset", "measured", "points", {}, {**POINTS, "splits": (0, 50)}, None),
     ("dataset", "digits", "pictures", {}, {**PICTURES, "samples": 898}, None),
     ("dataset", "letters", "pictures", {}, {**PICTURES, "extractor": ""}, None),
     ("metric", "frechet", "metric", {"features": True}, {}, None),
     ("metric", "kernel", "metric", {"features": True}, {}, None),
     ("metric", "precision-recall", "metric", {"features": True}, {}, None),
+    ("metric", "density-coverage", "metric", {"features": True}, {}, None),
     ("metric", "classes", "metric", {"classes": True}, {}, None),
     ("metric", "modes", "metric", {"data": "points", "modes": True}, {}, None),
+    ("metric", "sliced-wasserstein", "metric", {"data": "points"}, {}, None),
+    ("metric", "log-likelihood", "metric", {"density": True}, {}, None),
     ("metric", "sharpness", "metric", {"data": "images"}, {}, None),
     ("extractor", "digits", "extractor", {"channels": (1, 3)}, {"classes": 10}, None),
     ("extractor", "colour", "extractor", {"channels": (3,)}, {}, None),
@@ -314,8 +319,9 @@ def names(evaluation):
 
 def test_each_data_set_is_measured_by_the_metrics_that_apply_to_it(registry):
     ring, digits = (trial.evaluation for trial in plan(small(datasets=["ring", "digits"]), registry).trials)
-    assert (names(ring), ring.samples, ring.extractor) == (["modes"], 2500, None)
-    assert names(digits) == ["frechet", "kernel", "precision-recall", "classes"]
+    assert names(ring) == ["modes", "sliced-wasserstein", "log-likelihood"]
+    assert (ring.samples, ring.extractor) == (2500, None)
+    assert names(digits) == ["frechet", "kernel", "precision-recall", "density-coverage", "classes"]
     assert (digits.samples, digits.extractor) == (898, Choice("digits", code="test-parts 1.0"))
 
 
@@ -361,11 +367,17 @@ def test_each_data_set_with_trials_has_its_references(registry):
     planned = plan(small(datasets=["ring", "digits"], seeds=3), registry)
     assert [(item.dataset.name, item.name) for item in planned.references] == [
         ("ring", "real_floor"),
+        ("ring", "perfect"),
         ("ring", "noise"),
         ("digits", "real_floor"),
         ("digits", "noise"),
     ]
-    assert planned.references[2].evaluation == replace(planned.trials[-1].evaluation, points=(1.0,))
+    assert planned.references[3].evaluation == replace(planned.trials[-1].evaluation, points=(1.0,))
+
+
+def test_data_that_are_measured_against_only_have_no_real_floor(registry):
+    references = plan(small(datasets=["measured"]), registry).references
+    assert [item.name for item in references] == ["noise"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import fabricate
@@ -13,7 +14,7 @@ from ganbench.report import render_html, render_markdown, render_text, write_rep
 from ganbench.statistics import board
 from ganbench.store import Store
 from ganbench.tables import load_curves, load_results
-from ganbench.terms import Choice, Training, Variant
+from ganbench.terms import Choice, Reference, Training, Variant
 
 HOSTILE = {
     "script": "<script>document.title='broken'</script>",
@@ -252,6 +253,67 @@ def test_a_file_that_is_no_picture_of_ours_is_not_shown(tmp_path, content):
     attempt = fabricate.commit(Store(tmp_path), fabricate.trial(), fabricate.Outcome(fabricate.image_scores(3.0)))
     (attempt.path / "samples-00000001.png").write_bytes(content)
     assert not Page(page_of(tmp_path)).of("img")
+
+
+def noisy(value, noise):
+    first, *others = fabricate.image_scores(value)
+    return fabricate.Outcome((replace(first, noise=noise), *others))
+
+
+@pytest.fixture
+def compared(tmp_path):
+    """Two variants, what was evaluated beside them, and all references: each with its own noise."""
+    store = Store(tmp_path / "quick")
+    for loss in ("hinge", "wgan"):
+        for seed in (0, 1):
+            attempt = fabricate.commit(store, fabricate.trial(fabricate.variant(loss), seed), noisy(3.0 + seed, 0.2))
+            fabricate.write_samples(attempt)
+    for name, value in (("<b>theirs</b>", 2.0), ("ours", 4.0)):
+        fabricate.write_samples(fabricate.commit(store, fabricate.submission(name), noisy(value, 0.125)))
+    for name, value in (("real_floor", 0.6), ("perfect", 0.5), ("noise", 180.0)):
+        fabricate.commit(store, Reference(fabricate.DIGITS, name, fabricate.evaluation()), noisy(value, None))
+    return store.path
+
+
+def test_text_and_markdown_mark_what_was_only_evaluated_and_show_the_metrics_noise(compared):
+    ranked = board(load_results(compared))
+    text, markdown = render_text(ranked, width=120), render_markdown(ranked)
+    assert re.search(r"rank +variant +fcd_digits +95% interval +metric noise +ok ", text)
+    assert re.search(r"^ +<b>theirs</b> \(evaluated only\) +2\.00 +± 0\.125 ", text, re.MULTILINE)
+    assert re.search(r"^ +perfect sampler +0\.500 ", text, re.MULTILINE)
+    assert "| ours (evaluated only) | 4.00 |  | ± 0.125 |  |" in markdown
+    assert "metric noise" not in render_text(board(load_results(compared), "coverage_digits"), width=120)
+
+
+@pytest.mark.usefixtures("plain_script")
+def test_the_page_sets_what_was_only_evaluated_apart_with_its_samples(compared):
+    seen = Page(page_of(compared))
+    assert "Evaluated only: made elsewhere" in seen.text
+    assert "4 trials · 2 evaluated only" in seen.text
+    assert "<b>theirs</b> (evaluated only)" in seen.text
+    assert "±\xa00.125" in "".join(seen.words)
+    assert "Metric noise is the score's own deviation" in seen.text
+    assert [image["alt"] for image in seen.of("img")] == [
+        "Samples: hinge", "Samples: wgan", "Samples: <b>theirs</b> (evaluated only)", "Samples: ours (evaluated only)",
+    ]  # fmt: skip
+    assert len([1 for attributes in seen.of("circle") if attributes]) == 4  # a dot for each seed, none for the rest
+
+
+@pytest.mark.usefixtures("plain_script")
+def test_a_page_of_evaluations_alone_speaks_of_no_budget_and_no_seeds(tmp_path):
+    store = Store(tmp_path)
+    fabricate.commit(store, fabricate.submission("mine"), noisy(2.0, 0.125))
+    fabricate.commit(store, Reference(fabricate.DIGITS, "noise", fabricate.evaluation()), noisy(180.0, None))
+    seen, text = Page(page_of(tmp_path)), render_text(board(load_results(tmp_path)), width=120)
+    heads = " ".join(seen.text.partition("Ranking on digits ")[2].split()[:8])
+    assert "Nothing was trained here" in seen.text
+    assert "Seeds ok" not in seen.text
+    assert "Budget" not in seen.text
+    assert heads == "Variant fcd_digits ↓ Metric noise coverage_digits tvd_digits mine"
+    assert "1 evaluated only" in seen.text
+    assert "0 trials" not in seen.text
+    assert re.search(r"^variant +fcd_digits +metric noise +coverage_digits", text, re.MULTILINE)
+    assert not seen.of("script")
 
 
 @pytest.mark.usefixtures("plain_script")

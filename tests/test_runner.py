@@ -60,7 +60,7 @@ def test_a_trial_that_is_killed_is_a_row_and_the_others_go_on(tmp_path, gate):
     store, watcher = Store(tmp_path / "kill"), Watcher(kill)
     records = run(jobs, store, Settings(device="cpu", workers=2, plugin_files=PLUGINS), watcher)
     assert {name(record, jobs): record.status for record in records} == {
-        "real_floor": "ok", "noise": "ok", "hinge": "ok", "patient": "killed",
+        "real_floor": "ok", "perfect": "ok", "noise": "ok", "hinge": "ok", "patient": "killed",
     }  # fmt: skip
     assert watcher.most == 2
     assert [record for _, record in watcher.ended] == records
@@ -78,7 +78,7 @@ def test_a_trial_that_is_killed_is_a_row_and_the_others_go_on(tmp_path, gate):
         "--retry", "failed",
     )  # fmt: skip
     assert retried.status == 0
-    assert "3 of 4 are done already." in retried.out
+    assert "4 of 5 are done already." in retried.out
     assert [attempt.record().status for attempt in store.attempts(killed.key)] == ["killed", "ok"]
 
 
@@ -89,7 +89,7 @@ def test_a_trial_that_fails_is_a_row_its_log_has_the_traceback_and_the_status_is
     arguments = ("run", suite, "--results", tmp_path / "fails", "--plugin", PLUGINS[1])
     result = ganbench(*arguments)
     assert result.status == 1
-    assert "3 of 6 failed; --retry failed runs them again." in result.out
+    assert "3 of 7 failed; --retry failed runs them again." in result.out
     rows = ganbench("table", tmp_path / "fails", "--format", "json", "--where", "kind=trial").rows
     ended = {(row["generator"].split("(")[0], row["loss"]): row["status"] for row in rows}
     assert ended["mlp", "hinge"] == "ok"
@@ -101,7 +101,7 @@ def test_a_trial_that_fails_is_a_row_its_log_has_the_traceback_and_the_status_is
         assert row["status"] == "ok" or "Traceback" in log.read_text()
     again = ganbench(*arguments)
     assert again.status == 1
-    assert "6 of 6 are done already." in again.out
+    assert "7 of 7 are done already." in again.out
 
 
 def test_data_that_are_missing_stop_a_run_before_anything_is_trained(tmp_path):

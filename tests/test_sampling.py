@@ -14,6 +14,7 @@ from ganbench.errors import GanbenchError, ResultsError
 from ganbench.protocols import Places
 from ganbench.sampling import draw, export, load_generator, scored_count, write_samples
 from ganbench.store import GENERATOR
+from ganbench.trial import RESAMPLES
 
 WORKSHOP = Workshop(registry(), Places(), torch.device("cpu"))
 
@@ -53,9 +54,10 @@ def test_torch_fidelity_gives_the_recorded_distance_on_the_exported_pictures(dig
     count = export(digits, registry(), "cpu", None, tmp_path / "fake")
     made, score = digits.job(), recorded(digits, "fcd_digits")
     assert count == len(list((tmp_path / "fake").iterdir())) == score.n_fake == 300
-    evaluator = build_evaluator(WORKSHOP, load_data(WORKSHOP, made.dataset), made.evaluation)
+    evaluator = build_evaluator(WORKSHOP, load_data(WORKSHOP, made.dataset), made.dataset, made.evaluation)
     write_samples(evaluator.real, tmp_path / "real")
-    (extractor,) = [name for name in FEATURE_EXTRACTORS_REGISTRY if score.weights_sha256[:8] in name]
+    names = [name for name in FEATURE_EXTRACTORS_REGISTRY if score.weights_sha256[:8] in name]
+    (extractor,) = [name for name in names if "stacked" not in name]
     distances = torch_fidelity.calculate_metrics(
         input1=str(tmp_path / "fake"),
         input2=str(tmp_path / "real"),
@@ -74,8 +76,8 @@ def test_torch_fidelity_gives_the_recorded_distance_on_the_exported_pictures(dig
 def test_exported_pictures_are_scored_as_the_recorded_ones_were(digits, tmp_path):
     export(digits, registry(), "cpu", None, tmp_path / "fake")
     made = digits.job()
-    evaluator = build_evaluator(WORKSHOP, load_data(WORKSHOP, made.dataset), made.evaluation)
-    again = evaluator.scores(torch.from_numpy(pictures(tmp_path / "fake")).unsqueeze(1))
+    evaluator = build_evaluator(WORKSHOP, load_data(WORKSHOP, made.dataset), made.dataset, made.evaluation)
+    again = evaluator.scores(torch.from_numpy(pictures(tmp_path / "fake")).unsqueeze(1), resamples=RESAMPLES)
     assert again == digits.record().scores
 
 

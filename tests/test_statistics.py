@@ -180,6 +180,106 @@ def test_a_reference_of_another_sample_count_does_not_stand_beside(store):
     assert board(load_results(store.path))["real_floor"].isna().all()
 
 
+def evaluate(store, name, value, noise=None, **changes):
+    first, *others = fabricate.image_scores(value, n=changes.pop("n", 898))
+    job = fabricate.submission(name, **changes)
+    fabricate.commit(store, job, fabricate.Outcome((replace(first, noise=noise), *others)))
+
+
+def refer(store, name, value):
+    job = Reference(fabricate.DIGITS, name, fabricate.evaluation())
+    fabricate.commit(store, job, fabricate.Outcome(fabricate.image_scores(value)))
+
+
+def test_what_was_evaluated_stands_below_the_ranked_by_score_and_above_noise_without_a_rank(store):
+    add(store, "a", [3.0, 3.1])
+    add(store, "b", [9.0, 9.1])
+    for name, value in (("worse", 5.0), ("better", 1.0)):
+        evaluate(store, name, value)
+    for name, value in (("noise", 180.0), ("perfect", 0.5), ("real_floor", 0.6)):
+        refer(store, name, value)
+    ranked = board(load_results(store.path))
+    names = [name.removeprefix("dcgan / dcgan / ") for name in ranked["variant"]]
+    assert names == ["real_floor", "perfect", "a", "b", "better", "worse", "noise"]
+    assert ranked["rank"].tolist() == ["", "", "1", "2", "", "", ""]
+    assert ranked["protocol"].nunique() == 1
+    assert ranked["perfect"].tolist() == [0.5] * 7
+    row = ranked.set_index("variant").loc["better"]
+    assert (row["kind"], row["generator"], row["mean"], row["values"]) == ("evaluated", "samples", 1.0, (1.0,))
+    assert math.isnan(row["low"])
+
+
+def test_what_was_evaluated_changes_no_rank_and_no_sentence(store):
+    add(store, "a", [3.0, 3.1])
+    add(store, "b", [9.0, 9.1])
+    before = board(load_results(store.path))
+    evaluate(store, "zero", 0.0)
+    after = board(load_results(store.path))
+    assert after["mean_rule"].tolist() == ["geometric"] * 3
+    trials = after[after["kind"] == "trial"].reset_index(drop=True)
+    assert trials.equals(before)
+    assert lead_sentence(rankings(after)[0]) == lead_sentence(rankings(before)[0])
+
+
+def test_what_was_evaluated_joins_every_ranking_that_was_measured_alike(store):
+    add(store, "a", [3.0, 3.1])
+    add(store, "b", [3.0, 3.1], budget=Budget(kimg=500.0))
+    evaluate(store, "mine", 2.0)
+    ranked = board(load_results(store.path))
+    assert ranked.groupby("protocol")["variant"].apply(list).tolist() == [
+        [f"dcgan / dcgan / {loss}", "mine"] for loss in ranked[ranked["kind"] == "trial"]["loss"]
+    ]
+
+
+def test_what_was_evaluated_in_another_folder_joins_too_and_once(tmp_path):
+    add(Store(tmp_path / "suite"), "a", [3.0, 3.1])
+    for name in ("evaluated", "again"):
+        evaluate(Store(tmp_path / name), "mine", 2.0)
+    assert board(load_results(tmp_path))["variant"].tolist() == ["dcgan / dcgan / a", "mine"]
+
+
+def test_what_was_evaluated_in_another_way_stands_alone(store):
+    add(store, "a", [3.0, 3.1])
+    evaluate(store, "mine", 2.0, n=500)
+    both = rankings(board(load_results(store.path)))
+    assert sorted(ranking["kind"].tolist() for ranking in both) == [["evaluated"], ["trial"]]
+
+
+def test_a_table_without_trials_still_makes_a_board(store):
+    refer(store, "real_floor", 0.6)
+    evaluate(store, "worse", 5.0, sha256="ef" * 32)
+    evaluate(store, "better", 1.0, noise=0.25)
+    (ranking,) = rankings(board(load_results(store.path)))
+    assert ranking["variant"].tolist() == ["real_floor", "better", "worse"]
+    assert set(ranking["rank"]) == {""}
+    assert lead_sentence(ranking) == (
+        "Nothing was trained here: these were evaluated only, so they are not ranked. "
+        "The best fcd_digits is that of better: 1.00 ± 0.250 (lower is better)."
+    )
+
+
+def test_two_submissions_of_one_name_are_two_rows(store):
+    for sha256, value in (("aa" * 32, 2.0), ("bb" * 32, 1.0)):
+        evaluate(store, "mine", value, sha256=sha256)
+    assert board(load_results(store.path))["mean"].tolist() == [1.0, 2.0]
+
+
+def test_an_evaluation_that_failed_is_on_no_board(store):
+    add(store, "a", [3.0, 3.1])
+    fabricate.commit(store, fabricate.submission("mine"), fabricate.Outcome((), "error", "raised"))
+    assert board(load_results(store.path))["kind"].tolist() == ["trial"]
+
+
+def test_the_metric_noise_of_a_row_is_the_median_over_its_seeds(store):
+    for seed, noise in enumerate((0.1, 0.7, 0.2)):
+        first, *others = fabricate.image_scores(3.0)
+        outcome = fabricate.Outcome((replace(first, noise=noise), *others))
+        fabricate.commit(store, fabricate.trial(seed=seed), outcome)
+    evaluate(store, "mine", 2.0, noise=0.4)
+    assert board(load_results(store.path))["metric_noise"].tolist() == [0.2, 0.4]
+    assert board(load_results(store.path), "coverage_digits")["metric_noise"].isna().all()
+
+
 def test_the_same_trial_in_two_suites_counts_once(tmp_path):
     add(Store(tmp_path / "first"), "a", [3.0, 3.1])
     add(Store(tmp_path / "second"), "a", [3.0, 3.1])

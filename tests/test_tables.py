@@ -85,6 +85,50 @@ def test_a_reference_is_a_row_that_has_no_parts_and_no_seed(store):
     assert pd.isna(row["seed"])
 
 
+def test_what_was_evaluated_is_a_row_that_says_what_it_came_as_and_shares_the_evaluation(store):
+    commit(store)
+    fabricate.commit(store, fabricate.submission("mine"), fabricate.Outcome(fabricate.image_scores(2.0)))
+    trial, row = (load_results(store.path).iloc[number] for number in (0, 1))
+    assert (row["kind"], row["variant"], row["generator"], row["loss"]) == ("evaluated", "mine", "samples", "")
+    assert row["recipe"] == row["key"][:8]
+    assert pd.isna(row["seed"])
+    assert row["budget"] == ""
+    assert row["evaluation_protocol"] == trial["evaluation_protocol"]
+    assert row["protocol"] != trial["protocol"]
+
+
+def test_rows_stand_references_first_then_trials_then_what_was_evaluated(store):
+    fabricate.commit(store, fabricate.submission("a"), fabricate.Outcome(fabricate.image_scores(2.0)))
+    commit(store)
+    reference = Reference(fabricate.DIGITS, "noise", fabricate.evaluation())
+    fabricate.commit(store, reference, fabricate.Outcome(fabricate.image_scores(2.0)))
+    assert load_results(store.path)["kind"].tolist() == ["reference", "trial", "evaluated"]
+
+
+def noisy(value, noise):
+    first, *others = fabricate.image_scores(value)
+    return (replace(first, noise=noise), *others)
+
+
+def test_the_noise_of_scores_that_have_any_has_a_column_behind_the_scores(store):
+    commit(store, seed=0, scores=noisy(3.0, 0.25))
+    commit(store, seed=1, scores=noisy(4.0, None))
+    table = load_results(store.path)
+    assert table["noise:fcd_digits"].tolist()[0] == 0.25
+    assert pd.isna(table["noise:fcd_digits"][1])
+    assert [name for name in table.columns if name.startswith("noise:")] == ["noise:fcd_digits"]
+    names = list(table.columns)
+    assert names.index("tvd_digits") + 1 == names.index("noise:fcd_digits") == names.index("wall_seconds") - 1
+    assert "noise:fcd_digits" not in score_rules(table)
+
+
+def test_the_noise_of_a_score_is_no_part_of_how_it_was_measured(store):
+    commit(store, seed=0, scores=noisy(3.0, 0.25))
+    commit(store, seed=1, scores=noisy(3.0, 0.5))
+    assert protocols(store) == (1, 1)
+    assert "noise" not in load_results(store.path).attrs["measured"]["suite"]["digits"]["fcd_digits"]
+
+
 def protocols(store):
     table = load_results(store.path)
     return table["protocol"].nunique(), table["evaluation_protocol"].nunique()

@@ -84,7 +84,7 @@ def test_third_party_components_train_beside_the_shipped_ones_and_the_faulty_one
         assert "Traceback (most recent call last)" in log
         assert row["message"] in log
     assert len(rows) == 6
-    assert "3 of 8 failed" in result.out
+    assert "3 of 9 failed" in result.out
 
 
 @pytest.mark.parametrize(

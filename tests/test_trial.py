@@ -8,14 +8,14 @@ import torch
 from safetensors.torch import load_file
 from small import ODD, performed, reference, trial
 
-from ganbench.errors import PluginError
+from ganbench.errors import DataError, PluginError
 from ganbench.events import last_event
 from ganbench.protocols import Data, Places
 from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, RECORD, TRIAL, Store
 from ganbench.tasks import Task
 from ganbench.terms import AXES, Optimiser, Spent
 from ganbench.training import Diverged
-from ganbench.trial import LATENT_BLOCK, evaluation_latents, failure, perform, reference_samples
+from ganbench.trial import failure, perform, reference_samples
 
 LOSSES = [
     "minimax",
@@ -208,17 +208,6 @@ def test_a_trial_leaves_the_global_random_state_alone(tmp_path):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_latents_are_the_same_however_many_are_wanted():
-    made = trial()
-    few, many = evaluation_latents(made, 10), evaluation_latents(made, LATENT_BLOCK + 10)
-    assert few.shape == (10, 4)
-    assert many.shape == (LATENT_BLOCK + 10, 4)
-    assert torch.equal(many[:10], few)
-    assert torch.equal(evaluation_latents(made, 2 * LATENT_BLOCK)[: LATENT_BLOCK + 10], many)
-    assert not torch.equal(many[:10], many[LATENT_BLOCK:])
-    assert not torch.equal(evaluation_latents(trial(seed=1), 10), few)
-
-
 # --- trials that fail
 
 
@@ -339,7 +328,7 @@ def test_what_fails_before_the_first_step_has_no_step():
 # --- references
 
 
-@pytest.mark.parametrize("name", ["real_floor", "noise"])
+@pytest.mark.parametrize("name", ["real_floor", "perfect", "noise"])
 def test_a_reference_leaves_a_record_with_scores_and_a_picture(name, tmp_path):
     attempt = performed(reference(name), tmp_path)
     record = attempt.record()
@@ -359,10 +348,49 @@ def test_real_samples_score_better_than_noise_and_nearly_perfectly(tmp_path):
 
 def test_a_real_reference_draws_training_samples_without_repetition():
     data = Data(train=torch.arange(20.0).reshape(10, 2), heldout=torch.full((10, 2), 99.0))
-    samples = reference_samples(reference("real_floor"), data, 10)
+    samples, _ = reference_samples(reference("real_floor"), data, 10)
     assert sorted(samples[:, 0].tolist()) == list(range(0, 20, 2))
-    assert torch.equal(samples, reference_samples(reference("real_floor"), data, 10))
-    assert len(reference_samples(reference("real_floor"), data, 4)) == 4
+    assert torch.equal(samples, reference_samples(reference("real_floor"), data, 10)[0])
+    assert len(reference_samples(reference("real_floor"), data, 4)[0]) == 4
+
+
+def test_a_real_reference_brings_the_classes_of_its_samples_and_noise_brings_none():
+    data = Data(torch.arange(20.0).reshape(10, 2), torch.zeros(10, 2), torch.arange(10), torch.zeros(10).long())
+    samples, labels = reference_samples(reference("real_floor"), data, 6)
+    assert torch.equal(labels * 2.0, samples[:, 0])
+    assert reference_samples(reference("noise"), data, 6)[1] is None
+
+
+def test_a_perfect_reference_is_drawn_from_the_density_and_from_nothing_else():
+    class Comb:
+        def sample(self, count, rng):
+            return torch.stack([torch.full((count,), 7.0), torch.rand(count, generator=rng)], dim=1)
+
+    data = Data(torch.zeros(10, 2), torch.ones(10, 2), density=Comb())
+    samples, labels = reference_samples(reference("perfect"), data, 5)
+    assert samples[:, 0].tolist() == [7.0] * 5
+    assert labels is None
+    assert torch.equal(samples, reference_samples(reference("perfect"), data, 5)[0])
+    with pytest.raises(DataError, match="ring8: no known density"):
+        reference_samples(reference("perfect"), replace(data, density=None), 5)
+
+
+def test_data_of_which_all_is_held_out_have_no_real_reference():
+    with pytest.raises(DataError, match="ring8: all samples are held out"):
+        reference_samples(reference("real_floor"), Data(torch.zeros(0, 2), torch.ones(10, 2)), 5)
+
+
+def test_a_trial_on_data_of_which_all_is_held_out_is_one_clear_record(tmp_path):
+    record = performed(trial(dataset="untrainable", metrics=["drawing"]), tmp_path).record()
+    assert record.status == "error"
+    assert record.message == "untrainable: all 20 samples are held out, so there is none to train on"
+
+
+def test_scores_have_their_noise_at_the_end_of_a_trial_and_of_a_reference(tmp_path):
+    for job in (trial(points=2, metrics=["modes"]), reference("real_floor", samples=1000)):
+        noise = {score.name: score.noise for score in performed(job, tmp_path).record().scores}
+        assert noise["high_quality"] is not None
+    assert noise["high_quality"] > 0
 
 
 def test_a_reference_is_the_same_again(tmp_path):

@@ -10,11 +10,18 @@ from ganbench.contracts import KEYS
 from ganbench.hookspecs import API_VERSION, HOOKS
 
 PACKAGES = [
-    ("ganbench_classifiers", "extractor", ["digits", "mnist"]),
-    ("ganbench_digits", "dataset", ["digits"]),
-    ("ganbench_inception", "extractor", ["inception"]),
-    ("ganbench_points", "dataset", ["ring8", "grid25"]),
-    ("ganbench_torchvision", "dataset", ["mnist", "fashion-mnist", "cifar10"]),
+    ("ganbench_classifiers", "extractor", ["digits", "stacked-digits", "mnist", "stacked-mnist", "classifier"]),
+    ("ganbench_digits", "dataset", ["digits", "stacked-digits"]),
+    ("ganbench_efficientnet", "extractor", ["efficientnet-lite0"]),
+    ("ganbench_fidelity", "extractor", ["clip-vit-b-32", "dinov2-vit-b-14", "vgg16"]),
+    ("ganbench_files", "dataset", ["folder", "npz", "tar"]),
+    ("ganbench_inception", "extractor", ["inception-v3-compat"]),
+    ("ganbench_points", "dataset", ["ring8", "grid25", "spiral", "two-scales", "rare-modes"]),
+    (
+        "ganbench_torchvision",
+        "dataset",
+        ["mnist", "stacked-mnist", "fashion-mnist", "kmnist", "cifar10", "cifar100", "svhn", "stl10", "celeba"],
+    ),
 ]
 
 
