@@ -17,6 +17,7 @@ import pytest
 import torch
 import typer
 from fabricate import DIGITS, Outcome, commit, evaluation, trial, variant, write_curve
+from scipy import stats
 
 import ganbench
 from ganbench import cli, hookspecs, terms
@@ -411,6 +412,19 @@ def test_the_tables_of_faults_are_what_the_command_prints(dataset):
 def test_the_page_lists_what_is_measured_without_being_asked_for():
     told = codes([section("metrics.md", "What a suite measures").partition("\n\n")[2].partition("\n\n")[0]])
     assert told == [choice.name for choice in DEFAULT_METRICS]
+
+
+# Extractors
+
+
+@pytest.mark.parametrize("row", rows(section("extractors.md", "The shipped classifiers")), ids=lambda row: row[0])
+def test_the_classifiers_accuracy_is_the_one_in_their_weights(row):
+    choice = terms.Choice(row[0].strip("`"))
+    extractor = Workshop(registry(), Places(), torch.device("cpu")).make("extractor", choice, Places())
+    assert row[1].startswith(f"{extractor.accuracy * 100:.2f} % of ")
+    right, count = round(extractor.accuracy * int(row[1].split()[-1])), int(row[1].split()[-1])
+    interval = stats.binomtest(right, count).proportion_ci(method="wilson")
+    assert row[2] == f"{interval.low:.1%} to {interval.high:.1%}".replace("%", " %").replace(" % to", " to")
 
 
 # Pages
