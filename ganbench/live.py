@@ -42,6 +42,11 @@ def result(job: Job, record: Record) -> str:
     return f"{record.status:8s} {title(job)} · {said} · {record.costs.get('wall_seconds', 0.0):.1f} s"
 
 
+def _preparing(job: Job) -> str:
+    extractor = f" (extractor {job.evaluation.extractor})" if job.evaluation.extractor else ""
+    return f"Preparing {job.dataset}{extractor}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     minutes, rest = divmod(round(seconds), 60)
@@ -91,6 +96,10 @@ class LiveView:
     ) -> None:
         self._progress.stop()
 
+    def preparing(self, job: Job) -> None:
+        """Say it in the place of what is done."""
+        self._progress.update(self._whole, description=escape(_preparing(job)))
+
     def started(self, task: Task) -> None:
         """Show a bar for the job."""
         self._bars[task.job.key] = self._progress.add_task(f"  {escape(_short_title(task.job))}", total=1.0, score="")
@@ -132,6 +141,10 @@ class StatusView:
     ) -> None:
         self._status.stop()
 
+    def preparing(self, job: Job) -> None:
+        """Name the data."""
+        self._status.update(escape(_preparing(job)))
+
     def started(self, task: Task) -> None:
         """Name the job."""
         self._status.update(f"Measuring {escape(title(task.job))}")
@@ -160,6 +173,10 @@ class PlainView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return
+
+    def preparing(self, job: Job) -> None:
+        """Name the data: the first time, it may take long."""
+        self._say(_preparing(job))
 
     def started(self, task: Task) -> None:
         """Nothing is said of a beginning."""

@@ -41,6 +41,10 @@ class Settings:
 class View(Protocol):
     """Somebody who watches a run."""
 
+    def preparing(self, job: Job) -> None:
+        """What all jobs like this one begin with is being made: data, features of real ones, perhaps a classifier."""
+        ...
+
     def started(self, task: Task) -> None:
         """A job has been given to a process."""
         ...
@@ -76,6 +80,7 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> li
     with LocalProcesses(workers) as executor:
         free = deque(device_slots(executor, settings.device, workers)[:workers])
         for job in {(job.dataset, replace(job.evaluation, points=())): job for job in jobs}.values():
+            view.preparing(job)
             executor.prepare(job, settings.places, free[0], settings.plugin_files)
         waiting = deque(jobs)
         running: dict[Future[None], tuple[Task, str]] = {}

@@ -135,6 +135,16 @@ def test_without_a_terminal_there_is_one_line_for_each_job_that_ends(task):
     ]
 
 
+def test_what_is_prepared_is_told_before_anything_starts(task):
+    live, plain = console(80), console(terminal=False)
+    with LiveView(live, total=2) as view:
+        view.preparing(task.job)
+    with PlainView(plain, total=2) as view:
+        view.preparing(task.job)
+    assert "Preparing digits (extractor digits)" in live.file.getvalue()
+    assert plain.file.getvalue() == "Preparing digits (extractor digits)\n"
+
+
 def test_without_a_terminal_progress_is_told_every_half_minute(task, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])

@@ -23,7 +23,10 @@ class Watcher:
     """A view that notes what it is shown, and does something to the run while it waits."""
 
     def __init__(self, tick=lambda: None):
-        self.started_tasks, self.ended, self._tick, self.most = [], [], tick, 0
+        self.started_tasks, self.ended, self._tick, self.most, self.prepared = [], [], tick, 0, []
+
+    def preparing(self, job):
+        self.prepared.append((str(job.dataset), len(self.started_tasks)))
 
     def started(self, task):
         self.started_tasks.append(task)
@@ -63,6 +66,7 @@ def test_a_trial_that_is_killed_is_a_row_and_the_others_go_on(tmp_path, gate):
         "real_floor": "ok", "perfect": "ok", "noise": "ok", "hinge": "ok", "patient": "killed",
     }  # fmt: skip
     assert watcher.most == 2
+    assert watcher.prepared == [(str(jobs[0].dataset), 0)]  # once, before anything has started
     assert [record for _, record in watcher.ended] == records
     (killed,) = (record for record in records if record.status == "killed")
     assert killed.message == "the trial's process ended by signal SIGKILL"
