@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import tarfile
 import zlib
 from collections import Counter
@@ -50,7 +51,7 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(path, "r:*") as archive:
             yield archive
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError) as error:
         cause = getattr(error, "strerror", None) or str(error).partition("\n")[0].rstrip(":")
         raise DataError(f"{shown(path)}: not a whole tar archive ({cause}). Make it again, or copy it again") from error
 

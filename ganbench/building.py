@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import nn
 
 import ganbench
-from ganbench.contracts import shape_of
-from ganbench.environment import settle
-from ganbench.errors import PluginError
+from ganbench.environment import PACKAGES, package_version, settle
+from ganbench.errors import DataError, PluginError
+from ganbench.inspection import check_data
 from ganbench.metrics import Evaluator, Labelled
 from ganbench.objective import Objective, blame
 from ganbench.players import Players, averaged, packed_shape
-from ganbench.plugins import Registry, Source
+from ganbench.plugins import Offer, Registry, Source
 from ganbench.protocols import Data, Extractor, Places
 from ganbench.seeding import global_stream, stream
-from ganbench.terms import PACKING, Choice, Evaluation, Job, Kind, Trial
+from ganbench.terms import PACKING, Choice, Component, Evaluation, Job, Kind, Trial
 from ganbench.training import Batches, Engine
 
 
@@ -64,38 +65,67 @@ def open_workshop(registry: Registry, places: Places, device: str = "cpu") -> Wo
 
 
 def load_data(workshop: Workshop, choice: Choice) -> Data:
-    """The data set, on the CPU. Raises PluginError where it is not of the form that its contract states."""
+    """The data set, on the CPU. Raises PluginError where it is not as its contract states."""
     data = workshop.make("dataset", choice, workshop.places)
-    label = workshop.label("dataset", choice)
-    if not isinstance(data, Data):
-        raise PluginError(f"{label} gave a {type(data).__name__}, expected ganbench's Data")
-    shape = shape_of(workshop.registry.find("dataset", choice).component, choice)
-    dtype = torch.uint8 if len(shape) == 3 else torch.float32
-    for name, samples in (("train", data.train), ("heldout", data.heldout)):
-        if not isinstance(samples, torch.Tensor):
-            raise PluginError(f"{label}: {name} is a {type(samples).__name__}, expected a tensor")
-        missing = name == "heldout" and not len(samples)  # without training samples, data can be measured against
-        if samples.dtype != dtype or tuple(samples.shape[1:]) != shape or missing:
-            came = f"{samples.dtype} of shape {tuple(samples.shape)}"
-            raise PluginError(f"{label}: {name} is {came}, expected {dtype} of shape (N, {', '.join(map(str, shape))})")
-    return data
+    component = workshop.registry.find("dataset", choice).component
+    return check_data(workshop.label("dataset", choice), component, choice, data)
 
 
-def prepare(registry: Registry, places: Places, device: str, dataset: Choice, evaluation: Evaluation) -> None:
-    """Do once what each job on a data set begins with, for what it leaves behind: files, features, or the error."""
+def prepare(registry: Registry, places: Places, device: str, job: Job) -> None:
+    """Do once what each job like this one begins with, for what it leaves behind: files, features, or the error."""
     workshop = open_workshop(registry, places, device)
-    build_evaluator(workshop, load_data(workshop, dataset), dataset, evaluation)
+    data = load_data(workshop, job.dataset)
+    if isinstance(job, Trial):
+        require_training_samples(job.dataset, data)
+    build_evaluator(workshop, data, job.dataset, job.evaluation)
+
+
+def require_training_samples(dataset: Choice, data: Data) -> None:
+    """Nothing, if there are samples to train on. Raises DataError otherwise."""
+    if not len(data.train):
+        raise DataError(f"{dataset}: all {len(data.heldout)} samples are held out, so there is none to train on")
 
 
 def load_extractor(workshop: Workshop, choice: Choice, data: Data) -> Extractor:
     """The extractor, trained on the data where it is one of those that are. Raises PluginError for anything else."""
     component = workshop.registry.find("extractor", choice).component
     extra = (data,) if component.needs.get("labels") else ()
+    label = workshop.label("extractor", choice)
     extractor = workshop.make("extractor", choice, workshop.places, *extra)
     if not isinstance(extractor, Extractor):
-        label = workshop.label("extractor", choice)
         raise PluginError(f"{label} gave a {type(extractor).__name__}, expected ganbench's Extractor")
-    return extractor
+    return _checked_extractor(label, component, extractor, data)
+
+
+def _checked_extractor(label: str, component: Component, extractor: Extractor, data: Data) -> Extractor:
+    """The extractor with what the core knows of it. Raises PluginError where it is not what was declared."""
+    expected: dict[str, Callable[[Any], bool]] = {
+        "module": lambda value: isinstance(value, nn.Module),
+        "tag": lambda value: isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_]+", value) is not None,
+        "weights_sha256": lambda value: isinstance(value, str),
+        "layer": lambda value: isinstance(value, str) and bool(value),
+        "dimension": lambda value: type(value) is int and value > 0,
+        "logits_layer": lambda value: isinstance(value, str),
+    }
+    for name, fits in expected.items():
+        value = getattr(extractor, name)
+        if not fits(value):
+            raise PluginError(f"{label}: its {name} is {value!r:.60}, expected {_WANTED[name]}")
+    trained = component.needs.get("labels")
+    classes = (len(data.class_names) if trained else component.gives.get("classes", 0)) or 0
+    if (trained or classes or component.gives.get("logits")) and not extractor.logits_layer:
+        raise PluginError(f"{label}: it was declared to have class logits, and names no logits_layer")
+    return replace(extractor, classes=classes, label=label)
+
+
+_WANTED = {
+    "module": "a torch.nn.Module",
+    "tag": "letters, digits and '_'",
+    "weights_sha256": "a string",
+    "layer": "the name of a layer",
+    "dimension": "an integer above 0",
+    "logits_layer": "the name of a layer, or an empty string",
+}
 
 
 def build_evaluator(workshop: Workshop, data: Data, dataset: Choice, evaluation: Evaluation) -> Evaluator:
@@ -114,11 +144,21 @@ def build_evaluator(workshop: Workshop, data: Data, dataset: Choice, evaluation:
 
 def build_metrics(workshop: Workshop, metrics: Sequence[Choice]) -> list[Labelled]:
     """The metrics, each with its owner's name and with what it declared."""
-    measures = [workshop.registry.find("metric", choice).component.measures for choice in metrics]
+    offers = [workshop.registry.find("metric", choice) for choice in metrics]
     return [
-        Labelled(workshop.label("metric", choice), workshop.make("metric", choice), declared)
-        for choice, declared in zip(metrics, measures, strict=True)
+        Labelled(
+            workshop.label("metric", choice),
+            workshop.make("metric", choice),
+            offer.component.measures,
+            _scope(offer, choice),
+        )
+        for choice, offer in zip(metrics, offers, strict=True)
     ]
+
+
+def _scope(offer: Offer, choice: Choice) -> str:
+    """What tells a metric's statistics from another plugin's: nothing for ganbench's own, whose names say all."""
+    return f"{offer.code}: {choice}" if offer.code else ""
 
 
 def need_training(workshop: Workshop, metrics: Sequence[Choice]) -> bool:
@@ -134,7 +174,7 @@ def _identity(workshop: Workshop, dataset: Choice, extractor: Choice | None) -> 
         if choice is not None:
             offer = workshop.registry.find(kind, choice)
             asked[kind] = f"{choice} of {offer.code or offer.version}"
-    return {**asked, "ganbench": ganbench.__version__, "torch": torch.__version__}
+    return {**asked, "ganbench": ganbench.__version__, **{name: package_version(name) for name in PACKAGES}}
 
 
 def build_generator(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> nn.Module:

@@ -38,14 +38,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry: its file, its identity, and the SHA-256 that its tensors had when they were written.
+    """One entry: its file, size in bytes, time of writing, identity, and the SHA-256 that its tensors had then.
 
-    `problem` says why the header cannot be read; the other two are empty then.
+    `written` is in seconds since 1970. `problem` says why the header cannot be read; the other two are empty then.
     """
 
     kind: CacheKind
     path: Path
     size: int
+    written: float
     identity: Identity
     sha256: str
     problem: str = ""
@@ -112,10 +113,9 @@ def clear(kinds: Iterable[CacheKind] = CACHE_KINDS) -> tuple[int, int]:
     count = size = 0
     for kind in kinds:
         for path in sorted(_folder(kind).glob("*")):
-            bytes_freed = path.stat().st_size
-            _delete(path)
+            freed = _delete(path)
             if path.suffix == SUFFIX and not path.name.startswith("."):
-                count, size = count + 1, size + bytes_freed
+                count, size = count + 1, size + freed
     return count, size
 
 
@@ -137,11 +137,16 @@ def _locked(path: Path) -> Iterator[bool]:
         yield True
 
 
-def _delete(path: Path) -> None:
+def _delete(path: Path) -> int:
+    """Delete a file, if it is still there; gives its size."""
     try:
-        path.unlink(missing_ok=True)
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return 0
     except OSError as error:
         raise DataError(f"cache: {path} cannot be deleted ({error.strerror})") from error
+    return size
 
 
 def _folder(kind: CacheKind) -> Path:
@@ -153,15 +158,23 @@ def _path_of(kind: CacheKind, identity: Identity) -> Path:
     return _folder(kind) / f"{hashlib.sha256(text.encode()).hexdigest()}{SUFFIX}"
 
 
-def _entries(kind: CacheKind) -> Iterator[Entry]:
+def _entries(kind: CacheKind) -> list[Entry]:
     paths = [path for path in _folder(kind).glob(f"*{SUFFIX}") if not path.name.startswith(".")]
-    for path in sorted(paths, key=lambda path: (-path.stat().st_mtime_ns, path.name)):
-        size = path.stat().st_size
-        try:
-            header = _header(path)
-            yield Entry(kind, path, size, header["identity"], header["sha256"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            yield Entry(kind, path, size, {}, "", f"its header cannot be read ({error})")
+    found = [entry for path in paths if (entry := _entry(kind, path))]
+    return sorted(found, key=lambda entry: (-entry.written, entry.path.name))
+
+
+def _entry(kind: CacheKind, path: Path) -> Entry | None:
+    """The entry at `path`; None where it has just been deleted."""
+    try:
+        status = path.stat()
+        header = _header(path)
+        return Entry(kind, path, status.st_size, status.st_mtime, header["identity"], header["sha256"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        problem = f"its header cannot be read ({error})"
+        return Entry(kind, path, status.st_size, status.st_mtime, {}, "", problem)
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -195,6 +208,7 @@ def _read(path: Path, verify: bool) -> dict[str, Tensor] | None:
 
 def _write(path: Path, identity: Identity, computed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Put the tensors at `path`, whole or not at all, and give them as they are read from there."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
 
     tensors = _on_cpu(computed)
@@ -205,7 +219,7 @@ def _write(path: Path, identity: Identity, computed: Mapping[str, Tensor]) -> di
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # the latter where the disk is full
         logger.warning("not kept in the cache (%s): %s", error, path)
         return tensors
     finally:

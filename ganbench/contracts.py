@@ -6,65 +6,120 @@ it stands for what that parameter holds. A mapping `{"norm": ("batch",)}` is tru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ganbench.errors import PluginError, suggest
 from ganbench.terms import PACKING, Choice, Component, Kind
 
-KEYS: dict[Kind, dict[str, tuple[str, ...]]] = {
-    "generator": {"needs": ("data", "power_of_two", "min_resolution"), "gives": ()},
+
+@dataclass(frozen=True)
+class Rule:
+    """What may be stated: in words, as a test of one item, and the lengths that a tuple of such items may have.
+
+    An item may stand `alone` too, without a tuple around it.
+    """
+
+    expected: str
+    fits: Callable[[Any], bool]
+    lengths: Container[int] = ()
+    alone: bool = True
+
+    def allows(self, stated: Any, *, names: bool = False) -> bool:
+        """Whether that may be stated; with `names`, also as a parameter's name in braces."""
+        if names and _parameter_in(stated):
+            return True
+        if isinstance(stated, tuple | list):
+            others = [item for item in stated if not (names and _parameter_in(item))]
+            return len(stated) in self.lengths and all(map(self.fits, others))
+        return self.alone and self.fits(stated)
+
+
+def integer(lowest: int) -> Callable[[Any], bool]:
+    """The test of an integer, which a bool is not, of at least `lowest`."""
+    return lambda value: type(value) is int and value >= lowest
+
+
+def nonblank(value: Any) -> bool:
+    """Whether that is text, and not blank."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def one_of(*words: str) -> Callable[[Any], bool]:
+    """The test of one of these words."""
+    return lambda value: isinstance(value, str) and value in words
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _settings(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+_FLAG = Rule("True or False", _flag)
+_WORDS = Rule("text", lambda value: isinstance(value, str))
+_LOGITS = Rule("a kind of logits, as 'scalar'", nonblank)
+_COUNT = Rule("an integer of at least 0", integer(0))
+_POSITIVE = Rule("an integer of at least 1", integer(1))
+_SUITED = Rule("'points', 'images' or a tuple of both", one_of("points", "images"), lengths=(1, 2))
+_NETWORK = {"data": _SUITED, "power_of_two": _FLAG, "min_resolution": _POSITIVE}
+_OBJECTIVE = {"logits": _LOGITS, "independent": _FLAG}
+
+KEYS: dict[Kind, dict[str, dict[str, Rule]]] = {
+    "generator": {"needs": _NETWORK, "gives": {}},
     "discriminator": {
-        "needs": ("data", "power_of_two", "min_resolution"),
-        "gives": ("logits", "mixes_batch", "independent"),
+        "needs": _NETWORK,
+        "gives": {
+            "logits": _LOGITS,
+            "mixes_batch": Rule(
+                "True, False or a mapping of parameters to values", lambda value: _flag(value) or _settings(value)
+            ),
+            "independent": Rule("a mapping of parameters to values", _settings),
+        },
     },
-    "loss": {"needs": ("logits", "independent"), "gives": ()},
-    "penalty": {"needs": ("logits", "independent"), "gives": ()},
+    "loss": {"needs": _OBJECTIVE, "gives": {}},
+    "penalty": {"needs": _OBJECTIVE, "gives": {}},
     "dataset": {
-        "needs": (),
-        "gives": (
-            "data",
-            "shape",
-            "classes",
-            "modes",
-            "density",
-            "splits",
-            "extractor",
-            "samples",
-            "licence",
-            "source",
-        ),
+        "needs": {},
+        "gives": {
+            "data": Rule("'points' or 'images'", one_of("points", "images")),
+            "shape": Rule("positive integers (D,) or (C, H, W)", integer(1), lengths=(1, 3), alone=False),
+            "classes": _COUNT,
+            "vocabulary": _WORDS,
+            "modes": _COUNT,
+            "density": _FLAG,
+            "splits": Rule("two integers (train, heldout) of at least 0", integer(0), lengths=(2,), alone=False),
+            "extractor": _WORDS,
+            "samples": _POSITIVE,
+            "licence": _WORDS,
+            "source": _WORDS,
+        },
     },
     "metric": {
-        "needs": ("data", "modes", "density", "features", "classes", "logits", "labels", "training"),
-        "gives": (),
+        "needs": {
+            "data": _SUITED,
+            "modes": _FLAG,
+            "density": _FLAG,
+            "features": Rule("True, False or 'images'", lambda value: _flag(value) or one_of("images")(value)),
+            "classes": _FLAG,
+            "logits": _FLAG,
+            "labels": _FLAG,
+            "training": _FLAG,
+        },
+        "gives": {},
     },
-    "extractor": {"needs": ("channels", "labels"), "gives": ("classes", "logits")},
+    "extractor": {
+        "needs": {
+            "channels": Rule("an integer of at least 1 or a tuple of them", integer(1), lengths=range(1, 100)),
+            "labels": _FLAG,
+        },
+        "gives": {"classes": _COUNT, "vocabulary": _WORDS, "logits": _FLAG},
+    },
 }
-"""By kind, the keys that `needs` and `gives` may hold. Documented in docs/plugins.md."""
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "data": (str, tuple, list),
-    "power_of_two": (bool,),
-    "min_resolution": (int,),
-    "logits": (str, bool),
-    "mixes_batch": (bool, Mapping),
-    "independent": (bool, Mapping),
-    "shape": (tuple, list),
-    "classes": (int,),
-    "modes": (bool, int),
-    "extractor": (str,),
-    "samples": (int,),
-    "features": (bool, str),
-    "density": (bool,),
-    "labels": (bool,),
-    "training": (bool,),
-    "splits": (tuple, list),
-    "licence": (str,),
-    "source": (str,),
-    "channels": (int, tuple, list),
-}
+"""By kind, the keys that `needs` and `gives` may hold, and what under each. Documented in docs/components.md."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +152,21 @@ class Combination:
 
 
 def check_contract(kind: Kind, component: Component) -> None:
-    """Nothing, if the contract can be read: known keys only, values of the right type, and what the kind must state.
+    """Nothing, if the contract can be read: known keys only, values that fit them, and what the kind must state.
 
     A data set states `data` and `shape`, a metric a measure for each of its scores. Raises PluginError that names the
     component and the key.
     """
     for side in ("needs", "gives"):
         for key, value in getattr(component, side).items():
-            _check_item(f"{kind} {component.name}: `{side}`", KEYS[kind][side], key, value)
+            _check_item(f"{kind} {component.name}: `{side}`", KEYS[kind][side], key, value, names=True)
     missing = [key for key in ("data", "shape") if kind == "dataset" and key not in component.gives]
     if missing:
         raise PluginError(f"{kind} {component.name}: `gives` lacks '{missing[0]}'")
     if (kind == "metric") != bool(component.measures):
-        problem = "states no measures: expected a Measure for each score" if kind == "metric" else "measures nothing"
+        problem = "states no measures: expected a Measure for each score"
+        if kind != "metric":
+            problem = f"states `measures`, which belong to metrics only: a {kind} has none"
         raise PluginError(f"{kind} {component.name}: {problem}")
 
 
@@ -137,7 +194,8 @@ def shape_of(component: Component, choice: Choice) -> tuple[int, ...]:
 
 def mixes_batch(component: Component, choice: Choice) -> bool:
     """Whether the discriminator's logit of one sample depends on the others in the batch."""
-    return component.gives.get("mixes_batch") is True or bool(_mixing_settings(Part(component, choice)))
+    discriminator = Part(component, choice)
+    return discriminator.give("mixes_batch") is True or bool(_mixing_settings(discriminator))
 
 
 def needs_independent(objective: Iterable[Part]) -> bool:
@@ -183,12 +241,12 @@ def needs_extractor(metric: Part) -> bool:
     return any(metric.need(key) for key in ("features", "classes", "logits"))
 
 
-def _check_item(place: str, known: tuple[str, ...], key: str, value: Any) -> None:
-    if key not in known:
-        raise PluginError(f"{place} has the unknown key '{key}'.{suggest(key, known)}")
-    if not isinstance(value, _TYPES[key]) and not _parameter_in(value):
-        expected = " or ".join(kind.__name__ for kind in _TYPES[key])
-        raise PluginError(f"{place} has {key}={value!r}, expected {expected}, or a parameter's name in braces")
+def _check_item(place: str, rules: Mapping[str, Rule], key: str, value: Any, *, names: bool = False) -> None:
+    if key not in rules:
+        raise PluginError(f"{place} has the unknown key '{key}'.{suggest(str(key), rules)}")
+    if not rules[key].allows(value, names=names):
+        otherwise = ", or a parameter's name in braces" if names else ""
+        raise PluginError(f"{place} has {key}={value!r:.80}, expected {rules[key].expected}{otherwise}")
 
 
 def _reasons(combination: Combination, batch_size: int) -> Iterator[str]:
@@ -245,10 +303,12 @@ def _metric_reasons(metric: Part, dataset: Part, extractor: Part | None) -> Iter
     if extractor is None:
         yield f"metric {metric} needs a feature extractor, {dataset} has none"
         return
-    classes = dataset.give("classes", 0) if extractor.need("labels") else extractor.give("classes", 0)
+    trained = extractor.need("labels")
+    classes = dataset.give("classes", 0) if trained else extractor.give("classes", 0)
+    same_words = trained or extractor.give("vocabulary", "") == dataset.give("vocabulary", "")
     if metric.need("logits") and not (classes or extractor.give("logits")):
         yield f"metric {metric} needs class logits, extractor {extractor} has none"
-    if metric.need("classes") and not (classes and classes == dataset.give("classes", 0)):
+    if metric.need("classes") and not (classes and classes == dataset.give("classes", 0) and same_words):
         yield f"metric {metric} needs an extractor that knows the classes of {dataset}, {extractor} does not"
 
 

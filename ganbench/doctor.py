@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ganbench.building import Workshop
+from ganbench.building import Workshop, load_data
 from ganbench.choices import resolve
 from ganbench.environment import PACKAGES, cuda_devices, describe_environment, device_name, package_version
 from ganbench.errors import GanbenchError, PluginError
@@ -67,7 +67,10 @@ def _data(registry: Registry, places: Places) -> Iterator[Row]:
                 if registry.find(kind, choice).component.needs.get("labels"):
                     yield _row(f"{kind} {name}", "ok", "trained on a data set's labels when it is first needed")
                     continue
-                workshop.make(kind, choice, workshop.places)
+                if kind == "dataset":
+                    load_data(workshop, choice)
+                else:
+                    workshop.make(kind, choice, places)
             except PluginError as error:
                 yield _row(f"{kind} {name}", "fails", str(error))
             except GanbenchError as error:

@@ -20,7 +20,7 @@ from ganbench.errors import DataError, GanbenchError
 from ganbench.protocols import Places
 from ganbench.store import LOG
 from ganbench.tasks import Task
-from ganbench.terms import Job, Status
+from ganbench.terms import Choice, Job, Status
 
 ONE_THREAD: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
@@ -70,6 +70,11 @@ class LocalProcesses:
         """
         with contextlib.suppress(ProcessExpired, MemoryError):
             self._pool.schedule(_prepare, args=[job, places, device, plugin_files]).result()
+
+    def origin(self, dataset: Choice, places: Places, plugin_files: Sequence[Path]) -> str:
+        """Where the data set's samples come from, as records say it. Raises DataError where they cannot be read."""
+        found: str = self._pool.schedule(_origin, args=[dataset, places, plugin_files]).result()
+        return found
 
     def cuda_devices(self) -> list[str]:
         """The names that torch gives to this machine's GPUs, asked of a process that ends at once."""
@@ -140,11 +145,18 @@ def _prepare(job: Job, places: Places, device: str, plugin_files: Sequence[Path]
     from ganbench.plugins import discover
 
     try:
-        prepare(discover(plugin_files), places, device, job.dataset, job.evaluation)
+        prepare(discover(plugin_files), places, device, job)
     except DataError:
         raise
-    except Exception:  # noqa: BLE001 - the trials run into it too, and leave it as rows with logs
+    except (Exception, SystemExit):  # noqa: BLE001 - the trials run into it too, and leave it as rows with logs
         return
+
+
+def _origin(dataset: Choice, places: Places, plugin_files: Sequence[Path]) -> str:
+    from ganbench.building import load_data, open_workshop
+    from ganbench.plugins import discover
+
+    return load_data(open_workshop(discover(plugin_files), places), dataset).origin
 
 
 def _end_with_parent() -> None:

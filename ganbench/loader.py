@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import math
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from types import ModuleType
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from ganbench import hookspecs
-from ganbench.contracts import check_contract
+from ganbench.contracts import Rule, check_contract, integer, nonblank, one_of
 from ganbench.errors import GanbenchError, PluginError, suggest
 from ganbench.hookspecs import API_VERSION, HOOKS, PROJECT
 from ganbench.terms import NAME, Component, Kind, Measure, Recipe
@@ -24,6 +25,7 @@ from ganbench.terms import NAME, Component, Kind, Measure, Recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SCORE = re.compile(r"[A-Za-z](?:[A-Za-z0-9_.]|\{extractor\}|\{count\})*")
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -147,6 +149,56 @@ def _checked(module: ModuleType, kind: Kind, component: Component) -> Component:
     if not isinstance(measures, tuple) or not all(isinstance(item, Measure) for item in measures):
         raise PluginError(f"{who}: measures: expected a tuple of Measures, got {measures!r:.80}")
     check_contract(kind, component)
+    _check_measures(who, component.measures)
     if component.recipe is not None and (kind != "loss" or not isinstance(component.recipe, Recipe)):
         raise PluginError(f"{who}: recipe: a Recipe belongs to a loss, got {component.recipe!r}")
     return replace(component, target=target)
+
+
+def _score_name(value: Any) -> bool:
+    return isinstance(value, str) and _SCORE.fullmatch(value) is not None
+
+
+def _bound(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (number and abs(value) < math.inf)
+
+
+_BOUND = Rule("a finite number, or None", _bound)
+_TEXT = Rule("text that is not blank", nonblank)
+_ANY_TEXT = Rule("text", lambda value: isinstance(value, str))
+_MEASURE = {
+    "name": Rule("a letter, then letters, digits, '_', '.', '{extractor}' and '{count}'", _score_name),
+    "direction": Rule("'lower' or 'higher'", one_of("lower", "higher")),
+    "definition": _TEXT,
+    "formula": _TEXT,
+    "unit": _ANY_TEXT,
+    "lowest": _BOUND,
+    "highest": _BOUND,
+    "perfect": _BOUND,
+    "mean": Rule("'geometric' or 'arithmetic'", one_of("geometric", "arithmetic")),
+    "minimum": Rule("an integer of at least 1", integer(1)),
+    "undefined": _ANY_TEXT,
+    "noise": _ANY_TEXT,
+    "paper": _ANY_TEXT,
+    "traps": Rule("a tuple of texts", lambda value: isinstance(value, tuple) and all(map(nonblank, value))),
+    "version": Rule("an integer of at least 1", integer(1)),
+}
+"""What the fields of a Measure may hold. By hand: pydantic takes longer to import than all plugins to load."""
+
+
+def _check_measures(who: str, measures: Sequence[Measure]) -> None:
+    """Nothing, if the metrics' page can be written from these, and scores be held against them."""
+    for place, measure in enumerate(measures):
+        which = f"{who}: measure {measure.name!r:.80}"
+        for field, rule in _MEASURE.items():
+            if not rule.fits(value := getattr(measure, field)):
+                raise PluginError(f"{which}: {field}: expected {rule.expected}, got {value!r:.80}")
+        lowest = -math.inf if measure.lowest is None else measure.lowest
+        highest = math.inf if measure.highest is None else measure.highest
+        if lowest > highest:
+            raise PluginError(f"{which}: lowest: expected at most the highest value, {highest}, got {lowest}")
+        if measure.perfect is not None and not lowest <= measure.perfect <= highest:
+            raise PluginError(f"{which}: perfect: expected a value from {lowest} to {highest}, got {measure.perfect}")
+        if measure.name in [other.name for other in measures[:place]]:
+            raise PluginError(f"{which} is declared twice: expected one Measure for each score")

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from ganbench import cache
 from ganbench.errors import DataError, PluginError, suggest
+from ganbench.extraction import FEATURES, LOGITS, extract
 from ganbench.objective import blame
 from ganbench.protocols import Data, Evidence, Extractor, Memory, Metric, Tensors
 from ganbench.tables import COLUMNS, CURVE_LABELS
@@ -27,14 +27,6 @@ from ganbench.terms import AXES, Measure, Score
 
 ROUNDING = 1e-3
 """How far below 0 a distance may come out by rounding alone, where both sides are the same samples."""
-
-FEATURES, LOGITS = "features", "logits"
-
-TRAIN_SAMPLES = 50_000
-"""Training samples that metrics of the training split look at, at most."""
-
-BATCH_SIZE = 64
-"""Images that an extractor sees at a time: Inception's first layers then take about half a gigabyte."""
 
 
 class Evaluator:
@@ -68,7 +60,7 @@ class Evaluator:
         self._device = torch.device(device)
         self._identity = identity
         self._real = self._of_real(self.real)
-        train = data.train[spread(len(data.train), min(TRAIN_SAMPLES, len(data.train)))] if training else None
+        train = data.train if training else None
         self._train_features = None if train is None else self._of_real(train).get(FEATURES)
         self._memory = self._memory_of(self.real, train)
 
@@ -115,17 +107,20 @@ class Evaluator:
     def _memory_of(self, *samples: Tensor | None) -> Memory:
         if self._identity is None or (self._extractor is not None and not self._extractor.weights_sha256):
             return Memory()
-        return StoredMemory(self._identified(*samples))
+        kept = [self.real, *self._real.values(), *([self._train_features] if self._train_features is not None else [])]
+        return StoredMemory(self._identified(*samples), self._device, kept)
 
     def _identified(self, *samples: Tensor | None) -> cache.Identity:
         """All that decides what is computed from these samples: features where there is an extractor."""
         assert self._identity is not None
         digests = [None if part is None else cache.digest({"samples": part.numpy()}) for part in samples]
-        extractor = self._extractor
+        labels, extractor = self._real_labels, self._extractor
         facts = ("tag", "weights_sha256", "layer", "logits_layer", "dimension")
         return {
             **self._identity,
             "samples": digests,
+            "labels": None if labels is None else cache.digest({"labels": labels.numpy()}),
+            "origin": self._data.origin,
             "features": {name: getattr(extractor, name) for name in facts} if extractor else None,
             "device": self._device.type,
         }
@@ -143,16 +138,41 @@ class Evaluator:
 
 
 class StoredMemory(Memory):
-    """Remembers on disk as well what is computed from the real side, under `identity`."""
+    """Remembers on disk as well what is computed from the real side, under `identity`; gives it on `device`.
 
-    def __init__(self, identity: cache.Identity) -> None:
+    What `sources` hold is what the identity says of them only as long as nobody writes to them: after that, nothing is
+    put on disk.
+    """
+
+    def __init__(self, identity: cache.Identity, device: torch.device, sources: Sequence[Tensor] = ()) -> None:
         super().__init__()
         self._identity = identity
+        self._device = device
+        self._sources = tuple(sources)
+        self._versions = _versions(self._sources)
 
     def recall(self, name: str, compute: Callable[[], Tensors]) -> Tensors:
         """What `compute` gave when `name` was first asked for, in this process or in another one."""
-        stored = {**self._identity, "statistic": name}
-        return super().recall(name, lambda: cache.recall("statistics", stored, compute))
+        kept = super().recall(name, lambda: self._stored(name, compute))
+        return {key: tensor.to(self._device) for key, tensor in kept.items()}
+
+    def _stored(self, name: str, compute: Callable[[], Tensors]) -> Tensors:
+        if _versions(self._sources) != self._versions:
+            return compute()
+        return cache.recall("statistics", {**self._identity, "statistic": name}, compute)
+
+
+class ScopedMemory(Memory):
+    """The part of a memory that belongs to one plugin's code: another one's, or its next version's, is not seen."""
+
+    def __init__(self, memory: Memory, scope: str) -> None:
+        super().__init__()
+        self._memory = memory
+        self._scope = scope
+
+    def recall(self, name: str, compute: Callable[[], Tensors]) -> Tensors:
+        """What `compute` gave when this code first asked for `name`."""
+        return self._memory.recall(f"{self._scope}: {name}", compute)
 
 
 def spread(size: int, count: int) -> Tensor:
@@ -160,74 +180,33 @@ def spread(size: int, count: int) -> Tensor:
     return torch.arange(count) * size // max(count, 1)
 
 
-@torch.no_grad()
-def extract(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-    """Features (N, dimension) and, for a classifier, logits (N, K), float32 on `device`, of uint8 images (N, C, H, W).
-
-    Keys: `features`, and `logits` where the extractor has them. The module sees three channels, as torch-fidelity
-    specifies: grey images are repeated. It ends up on the CPU, so that it takes no memory that training could use.
-    """
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or images.dtype != torch.uint8:
-        came = f"{images.dtype} of shape {tuple(images.shape)}"
-        raise DataError(f"extractor '{extractor.tag}' looks at uint8 images (N, 1 or 3, H, W), got {came}")
-    layers = {FEATURES: extractor.layer} | ({LOGITS: extractor.logits_layer} if extractor.logits_layer else {})
-    with _evaluating(extractor.module.to(device)):
-        batches = [_outputs(extractor, _rgb(batch).to(device)) for batch in torch.split(images, BATCH_SIZE)]
-    extractor.module.cpu()
-    joined = {name: torch.cat([outputs[layer] for outputs in batches]) for name, layer in layers.items()}
-    _check_features(extractor, joined[FEATURES], (len(images), extractor.dimension))
-    return joined
-
-
-def _rgb(images: Tensor) -> Tensor:
-    return images.repeat(1, 3, 1, 1) if images.shape[1] == 1 else images  # (N, 3, H, W)
-
-
-def _outputs(extractor: Extractor, batch: Tensor) -> dict[str, Tensor]:
-    module: Any = extractor.module
-    outputs = dict(zip(module.get_requested_features_list(), module(batch), strict=True))
-    for layer in filter(None, (extractor.layer, extractor.logits_layer)):
-        if layer not in outputs:
-            raise PluginError(f"extractor '{extractor.tag}' gives no layer '{layer}'.{suggest(layer, outputs)}")
-    return {layer: output.float() for layer, output in outputs.items()}
-
-
-def _check_features(extractor: Extractor, features: Tensor, expected: tuple[int, int]) -> None:
-    if tuple(features.shape) != expected:
-        came = f"features of shape {tuple(features.shape)}"
-        raise PluginError(f"extractor '{extractor.tag}', layer '{extractor.layer}': got {came}, expected {expected}")
-    if not features.isfinite().all():
-        raise PluginError(f"extractor '{extractor.tag}', layer '{extractor.layer}': some features are not finite")
-
-
-@contextmanager
-def _evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """The module in evaluation mode; afterwards each of its parts in the mode that it was in."""
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes.items():
-            part.training = training
-
-
 @dataclass(frozen=True)
 class Labelled:
-    """A metric with the words that name it and its owner in a message, and what it declared of its scores."""
+    """A metric with the words that name it and its owner in a message, and what it declared of its scores.
+
+    `scope` tells its code from that of other plugins and from other versions of its own; ganbench's metrics share "".
+    """
 
     label: str
     metric: Metric
     measures: tuple[Measure, ...]
+    scope: str = ""
 
     def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
         """The metric's scores; what it raises becomes a PluginError with its label."""
+        if self.scope:
+            of_real, of_both = (ScopedMemory(each, self.scope) for each in (evidence.of_real, evidence.of_both))
+            evidence = replace(evidence, of_real=of_real, of_both=of_both)
         with blame(self.label):
             return self.metric(evidence)
 
+    def measure_of(self, name: str) -> Measure | None:
+        """What was declared of the score of that name."""
+        return next((measure for measure in self.measures if measure.fits(name)), None)
+
     def undeclared(self, score: Score) -> str:
         """How a score is not what the metric declared, in a few words; nothing if it is."""
-        measure = next((measure for measure in self.measures if measure.fits(score.name)), None)
+        measure = self.measure_of(score.name)
         if measure is None:
             return f"it declared no such score.{suggest(score.name, [measure.name for measure in self.measures])}"
         for fact in ("direction", "mean"):
@@ -239,18 +218,52 @@ class Labelled:
             and (highest is None or score.value <= highest + ROUNDING)
         ):
             return ""
-        return f"declared was a value from {lowest} to {highest}"
+        ends = [f"at least {lowest:g}"] * (lowest is not None) + [f"at most {highest:g}"] * (highest is not None)
+        return f"declared was a value of {' and '.join(ends)}"
 
 
 def _collect(metrics: Sequence[Metric], evidence: Evidence) -> tuple[Score, ...]:
     scores: dict[str, Score] = {}
+    givers: dict[str, str] = {}
+    shown = _tensors_of(evidence)
     for metric in metrics:
-        for score in _checked(metric, metric(evidence)):
+        title, before = _title(metric), _versions(shown.values())
+        result = metric(evidence)
+        for name, old, new in zip(shown, before, _versions(shown.values()), strict=True):
+            if old != new:
+                raise PluginError(f"{title} changed `evidence.{name}` in place: others see it too. Work on a copy")
+        for score in _checked(metric, title, result):
             if score.name in scores:
-                first = scores[score.name].metric
-                raise PluginError(f"metric '{score.metric}' gives a score named '{score.name}', as '{first}' does")
-            scores[score.name] = score
+                raise PluginError(f"{title} gives a score named '{score.name}', as {givers[score.name]} does")
+            scores[score.name], givers[score.name] = _completed(metric, score, evidence), title
     return tuple(scores.values())
+
+
+def _tensors_of(evidence: Evidence) -> Mapping[str, Tensor]:
+    """Everything that metrics share, by name."""
+    told = {**vars(evidence), **{f"data.{name}": value for name, value in vars(evidence.data).items()}}
+    return {name: value for name, value in told.items() if isinstance(value, Tensor)}
+
+
+def _versions(tensors: Iterable[Tensor]) -> list[int]:
+    """How often each tensor was written to."""
+    return [tensor._version for tensor in tensors]  # noqa: SLF001 - torch keeps the count, and has no other name for it
+
+
+def _completed(metric: Metric, score: Score, evidence: Evidence) -> Score:
+    """The score with its declared version, and with the numbers of samples where its metric left them out."""
+    measure = metric.measure_of(score.name) if isinstance(metric, Labelled) else None
+    return replace(
+        score,
+        n_fake=score.n_fake or len(evidence.fake),
+        n_real=score.n_real or len(evidence.real),
+        version=measure.version if measure else score.version,
+    )
+
+
+def _title(metric: Metric) -> str:
+    own_name = f"metric {type(metric).__module__}:{type(metric).__qualname__}"
+    return metric.label if isinstance(metric, Labelled) else own_name
 
 
 _score = TypeAdapter(Score)
@@ -258,16 +271,17 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
 _TAKEN = {*COLUMNS, *CURVE_LABELS, *AXES}
 
 
-def _checked(metric: Metric, result: Any) -> tuple[Score, ...]:
+def _checked(metric: Metric, title: str, result: Any) -> tuple[Score, ...]:
     """What the metric gave, if it is scores that can be stored, and read again."""
-    own_name = f"metric {type(metric).__module__}:{type(metric).__qualname__}"
-    title = metric.label if isinstance(metric, Labelled) else own_name
     if not isinstance(result, tuple) or not all(isinstance(score, Score) for score in result):
         raise PluginError(f"{title} gave {result!r:.80}, expected a tuple of Score")
+    if isinstance(metric, Labelled) and metric.measures and not result:
+        declared = ", ".join(measure.name for measure in metric.measures)
+        raise PluginError(f"{title} gave no score, declared were {declared}; a value may be None")
     for score in result:
         problem = _problem(score) or (metric.undeclared(score) if isinstance(metric, Labelled) else "")
         if problem:
-            raise PluginError(f"{title} gave {score.value} for '{score.name}': {problem}")
+            raise PluginError(f"{title} gave {score.value!r:.80} for '{score.name}': {problem}")
     return result
 
 

@@ -124,7 +124,7 @@ class Registry:
         module_name, _, attribute = offer.component.target.partition(":")
         try:
             module = importlib.import_module(module_name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"{offer}: cannot be imported: {one_line(error)}") from error
         if not hasattr(module, attribute):
             known = suggest(attribute, (name for name in vars(module) if not name.startswith("_")))

@@ -51,7 +51,7 @@ def digests_of(root: Path, names: Sequence[str]) -> list[str]:
         found = dict(zip(names, pool.map(lambda name: _hashed(root / name, known.get(name)), names), strict=True))
     if any(known.get(name) != entry for name, entry in found.items()):
         _remember(memo, {**known, **found})
-    return [found[name][2] for name in names]
+    return [found[name][-1] for name in names]
 
 
 def forget_digests(root: Path) -> None:
@@ -84,16 +84,20 @@ def _unpacked(tensors: Mapping[str, Tensor]) -> Data:
 
 
 def _hashed(path: Path, known: list[Any] | None) -> list[Any]:
-    """Size, time of change and SHA-256 of a file: those known, if the first two are still the same."""
+    """A file's size, times, number on disk, and its SHA-256: those known, if all but the last are still the same.
+
+    The time of the last change to the file's entry is among them, for copying tools restore that of its content.
+    """
     try:
         status = path.stat()
-        if known and known[:2] == [status.st_size, status.st_mtime_ns]:
+        seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        if known and known[:-1] == seen:
             return known
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read ({error.strerror})") from error
-    return [status.st_size, status.st_mtime_ns, digest]
+    return [*seen, digest]
 
 
 def _memo_of(root: Path) -> Path:
@@ -112,7 +116,7 @@ def _remembered(memo: Path) -> Known:
 
 
 def _is_sound(entry: Any) -> bool:
-    return isinstance(entry, list) and [type(item) for item in entry] == [int, int, str] and len(entry[2]) == 64
+    return isinstance(entry, list) and [type(item) for item in entry] == [*[int] * 4, str] and len(entry[-1]) == 64
 
 
 def _remember(memo: Path, known: Known) -> None:

@@ -103,7 +103,7 @@ class Density(Protocol):
     """A known density of points."""
 
     def log_prob(self, points: Tensor) -> Tensor:
-        """The natural logarithm of the density, (N,) float64, at points (N, D) of any floating type."""
+        """The natural logarithm of the density, (N,) float64 and finite, at points (N, D) of any floating type."""
         ...
 
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
@@ -143,6 +143,7 @@ class Extractor:
     `module` is a torch-fidelity feature extractor (uint8 images, (N, 1 or 3, H, W), to a tuple of tensors, one for each
     entry of its `features_list`). `layer` is the entry that holds the features, `logits_layer` the one that holds class
     logits, or "". `tag` is what a score's name ends in: `digits` gives `fcd_digits`, `inception` `fid_inception_…`.
+    The core fills in `classes`, as many logits as were declared, and `label`, which names the extractor in a message.
     """
 
     module: torch.nn.Module
@@ -152,6 +153,8 @@ class Extractor:
     dimension: int
     logits_layer: str = ""
     accuracy: float | None = None
+    classes: int = 0
+    label: str = ""
 
 
 class ExtractorLoader(Protocol):
@@ -183,10 +186,10 @@ class Evidence:
     `fake` and `real`, N of each, are uint8 images or float32 points on the CPU; `real` is from the held-out split.
     Features are float32 (N, dimension) and logits float32 (N, K), on the device that computes scores, or None where
     there is no extractor or no logits layer. `fake_labels` (N,) int64 are the classes that were asked for, if any were;
-    `real_labels` those of `real`. `train_features` (M, dimension) are of the training split, for metrics that need
-    `training`. `of_real` remembers what was computed from the real side alone, on disk too, for the next evaluation;
-    `of_both` what metrics share within this one. `resamples` is how often a metric may resample for `Score.noise`: 0
-    along a curve. `rng_seed` seeds whatever a metric draws.
+    `real_labels` those of `real`. `train_features` (M, dimension) are of the whole training split, for metrics that
+    need `training`. `of_real` remembers what was computed from the real side alone, on disk too, for the next
+    evaluation; `of_both` what metrics share within this one. `resamples` is how often a metric may resample for
+    `Score.noise`: 0 along a curve. `rng_seed` seeds whatever a metric draws. None of it may be written to.
     """
 
     fake: Tensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +14,12 @@ from ganbench.executors import LocalProcesses, default_workers, device_slots, lo
 from ganbench.protocols import Places
 from ganbench.store import Store
 from ganbench.tasks import Source, Task, commit_loss, now
-from ganbench.terms import Job, Record, Submission
+from ganbench.terms import Choice, Job, Record, Submission
 
 TICK_SECONDS = 0.25
+
+OWN_FILES = "path"
+"""The parameter of data sets in files of the user's own, whose content may change between runs."""
 
 Redo = Literal["missing", "failed", "all"]
 """Which jobs to do: those without a record, those that failed as well, or each."""
@@ -58,14 +61,36 @@ class View(Protocol):
         ...
 
 
-def to_do(jobs: Sequence[Job], store: Store, redo: Redo) -> list[Job]:
-    """The jobs that have no record; with `failed`, those whose newest record is not `ok` as well; with `all`, each."""
-    return [job for job in jobs if redo == "all" or _is_open(job, store, redo)]
+Origins = Mapping[Choice, str]
+"""Of data sets in files of the user's own: where their samples come from now, content's hash included."""
 
 
-def _is_open(job: Job, store: Store, redo: Redo) -> bool:
+def to_do(jobs: Sequence[Job], store: Store, redo: Redo, origins: Origins | None = None) -> list[Job]:
+    """The jobs that have no record; with `failed`, those whose newest record is not `ok` as well; with `all`, each.
+
+    A record of other data than there are now, by `origins`, does not count.
+    """
+    return [job for job in jobs if redo == "all" or _is_open(job, store, redo, origins or {})]
+
+
+def _is_open(job: Job, store: Store, redo: Redo, origins: Origins) -> bool:
     latest = store.latest(job.key)
-    return latest is None or (redo == "failed" and latest.record().status != "ok")
+    if latest is None or (redo == "failed" and latest.record().status != "ok"):
+        return True
+    measured = latest.environment().get("data")
+    return measured is not None and origins.get(job.dataset, measured) != measured
+
+
+def present_origins(jobs: Sequence[Job], store: Store, settings: Settings) -> Origins:
+    """What the files of the user's own hold now that jobs with a record were done on.
+
+    A trial's key has their path, and not their content. Raises DataError where they cannot be read any more.
+    """
+    recorded = {job.dataset for job in jobs if job.dataset.get(OWN_FILES) and store.latest(job.key)}
+    if not recorded:
+        return {}
+    with LocalProcesses(1) as executor:
+        return {dataset: executor.origin(dataset, settings.places, settings.plugin_files) for dataset in recorded}
 
 
 def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> list[Record]:

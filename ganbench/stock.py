@@ -26,7 +26,7 @@ def stock_rows(*, verify: bool = False) -> list[Row]:
                 "status": problem or "ok",
                 "kind": entry.kind,
                 "size": decimal(entry.size),
-                "written": f"{datetime.fromtimestamp(entry.path.stat().st_mtime, UTC):%Y-%m-%d %H:%M}",
+                "written": f"{datetime.fromtimestamp(entry.written, UTC):%Y-%m-%d %H:%M}",
                 "subject": ", ".join(_told(entry.identity)),
                 "file": entry.path.stem[:12],
             }

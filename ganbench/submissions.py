@@ -30,6 +30,8 @@ LATENT_BLOCK = 1000
 ROUNDING = 1e-4
 """How far outside of its range rounding alone may carry a pixel."""
 
+CHANGED = "{}: it has changed since it was looked at. Wait until it is written, and evaluate again"
+
 Labelled = tuple[Tensor, Tensor | None]
 """Samples at rest (N, …), and the classes that they were to be of, (N,) int64, where that is known."""
 
@@ -45,6 +47,8 @@ def submitted(submission: Submission, source: Source | None, data: Data, count: 
     if source.kind != "samples":
         return _drawn(submission, source, data, count, workshop), None
     read = read_samples(source, data)
+    if read.sha256 != submission.sha256:
+        raise DataError(CHANGED.format(source))
     if len(read.samples) < count:
         raise DataError(f"{source}: {len(read.samples)} samples, {count} are compared")
     kept = spread(len(read.samples), count)
@@ -147,6 +151,8 @@ def _labels(images: Images, data: Data) -> Tensor | None:
 
 def _drawn(submission: Submission, source: Source, data: Data, count: int, workshop: Workshop) -> Tensor:
     shape = tuple(data.heldout.shape[1:])
+    if fingerprint(source) != submission.sha256:
+        raise DataError(CHANGED.format(source))
     generator = load_generator(source, submission.latent_dim, shape, workshop)
     latents = evaluation_latents(submission.seed, submission.latent_dim, count).to(workshop.device)
     try:

@@ -107,7 +107,8 @@ class Measure:
     the number of samples. `lowest` and `highest` are the range, None where it has no end; `perfect` is the score of a
     generator that samples the very distribution of the data, None where that depends on the data. `minimum` is the
     fewest samples a side that give a value; `undefined` says when the value is None. `noise` says how the score's own
-    deviation is found (Score.noise), "" where it is not.
+    deviation is found (Score.noise), "" where it is not. `version` goes up whenever equal samples would get another
+    value.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Measure:
     noise: str = ""
     paper: str = ""
     traps: tuple[str, ...] = ()
+    version: int = 1
 
     def fits(self, name: str) -> bool:
         """Whether a score of that name is this one: `fcd_digits` is `fcd_{extractor}`."""
@@ -321,7 +323,8 @@ class Score:
 
     `mean` says how values are averaged over seeds: `arithmetic` for those that can be 0 or negative. `noise` is the
     deviation that the value would have over other samples of the same generator and of the data, where it was
-    estimated: it says nothing about other seeds of training.
+    estimated: it says nothing about other seeds of training. `version` is the declared one: scores of two do not
+    compare.
     """
 
     name: str
@@ -337,6 +340,7 @@ class Score:
     layer: str = ""
     dimension: int = 0
     settings: str = ""
+    version: int = 1
     noise: float | None = None
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_model
 from torch import Tensor
 
 from ganbench.accounting import clock_for, count_flops, forget_peak_memory, peak_memory_bytes
-from ganbench.building import Workshop, build_engine, build_evaluator, load_data
+from ganbench.building import Workshop, build_engine, build_evaluator, load_data, require_training_samples
 from ganbench.datasets import noise_like
 from ganbench.environment import describe_environment, settle
 from ganbench.errors import DataError, GanbenchError
@@ -60,7 +60,7 @@ def perform(task: Task) -> None:
         task.attempt.write_json(ENVIRONMENT, describe_environment(workshop.device))
         events.write("started")
         outcome = _run(task, workshop, events)
-    except Exception as error:  # noqa: BLE001 - whatever a trial dies of is a row of the results
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trial dies of is a row of the results
         with (task.attempt.path / LOG).open("a", encoding="utf-8") as log:
             log.write(traceback.format_exc())
         outcome = failure(error, events.spent)
@@ -106,8 +106,7 @@ def _run(task: Task, workshop: Workshop, events: EventLog) -> Outcome:
         return measured_once(
             partial(submitted, job, task.source, data, evaluator.count, workshop), attempt, data, evaluator, device
         )
-    if not len(data.train):
-        raise DataError(f"{job.dataset}: all {len(data.heldout)} samples are held out, so there is none to train on")
+    require_training_samples(job.dataset, data)
     return run_trial(job, attempt, data, evaluator, workshop, events)
 
 
@@ -131,7 +130,7 @@ def reference_samples(reference: Reference, data: Data, count: int) -> tuple[Ten
     """`count` samples of the reference and their labels: of the training split without repetition, of the density, or
     noise. Raises DataError where the data has none to give.
     """
-    rng = stream(0, f"reference/{reference.name}")
+    rng = stream(0, f"reference/{reference.dataset.name}/{reference.name}")
     if reference.name == "noise":
         return noise_like(data, count, rng), None
     if reference.name == "perfect":

@@ -87,6 +87,19 @@ def test_a_cut_packed_archive_is_named(tmp_path, mode):
         read_tar(path, Form())
 
 
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_a_packed_archive_with_a_flipped_byte_is_one_message(tmp_path, mode, share):
+    path = put_tar(tmp_path / "a.tar", PICTURES, mode)
+    content = bytearray(path.read_bytes())
+    for place in range(8):
+        content[int(share * len(content)) + place] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=str(path)) as caught:
+        read_tar(path, Form())
+    assert "\n" not in str(caught.value)
+
+
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
     path = put_tar(tmp_path / "a.tar", PICTURES)
     content = bytearray(path.read_bytes())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ganbench.contracts import (
@@ -155,10 +157,8 @@ def test_a_shape_that_is_none_is_the_plugins_fault(shape):
 
 
 def test_an_image_has_channels_height_and_width():
-    with pytest.raises(
-        PluginError, match=r"dataset flat: `gives` states the shape \(28, 28\), expected .* \(C, H, W\)"
-    ):
-        check_part("dataset", part("flat", {}, {"data": "images", "shape": (28, 28)}))
+    with pytest.raises(PluginError, match=r"dataset flat: `gives` states the shape \(784,\), expected .* \(C, H, W\)"):
+        check_part("dataset", part("flat", {}, {"data": "images", "shape": (784,)}))
 
 
 def test_a_contract_that_names_a_parameter_that_is_not_there_says_which_there_are():
@@ -175,10 +175,11 @@ def test_an_unknown_key_of_a_contract_is_named_with_the_nearest():
         check_contract("generator", component)
 
 
-def test_a_value_of_the_wrong_type_is_refused_with_the_types_that_are_right():
+def test_a_value_of_the_wrong_type_is_refused_with_what_is_right():
     component = Component("dcgan", "nowhere:at_all", "", needs={"min_resolution": "8"})
     with pytest.raises(
-        PluginError, match=r"`needs` has min_resolution='8', expected int, or a parameter's name in braces"
+        PluginError,
+        match=r"`needs` has min_resolution='8', expected an integer of at least 1, or a parameter's name in b",
     ):
         check_contract("generator", component)
 
@@ -196,11 +197,110 @@ def test_a_contract_may_name_a_parameter_wherever_a_value_stands():
 def test_a_parameter_that_a_contract_names_must_hold_what_the_contract_needs():
     check_part("generator", part("dcgan", {"min_resolution": "{smallest}"}, {}, smallest=16))
     with pytest.raises(
-        PluginError, match=r"generator dcgan\(smallest=low\): `needs` has min_resolution='low', expected int"
+        PluginError,
+        match=r"generator dcgan\(smallest=low\): `needs` has min_resolution='low', expected an integer of at least 1$",
     ):
         check_part("generator", part("dcgan", {"min_resolution": "{smallest}"}, {}, smallest="low"))
-    with pytest.raises(PluginError, match=r"`gives` states the shape \(1, 0, 0\)"):
+    with pytest.raises(PluginError, match=r"`gives` has shape=\(1, 0, 0\), expected positive integers"):
         check_part("dataset", pictures(resolution=0))
+
+
+REFUSED = [
+    ("generator", "needs", "data", ("points", "sounds"), "'points', 'images' or a tuple of both"),
+    ("generator", "needs", "data", (), "'points', 'images' or a tuple of both"),
+    ("generator", "needs", "min_resolution", True, "an integer of at least 1"),
+    ("generator", "needs", "power_of_two", 1, "True or False"),
+    ("discriminator", "gives", "logits", True, "a kind of logits, as 'scalar'"),
+    ("discriminator", "gives", "independent", True, "a mapping of parameters to values"),
+    ("discriminator", "gives", "mixes_batch", {1: "batch"}, "True, False or a mapping of parameters to values"),
+    ("loss", "needs", "independent", {"norm": "layer"}, "True or False"),
+    ("dataset", "gives", "data", "sounds", "'points' or 'images'"),
+    ("dataset", "gives", "data", ("points", "images"), "'points' or 'images'"),
+    ("dataset", "gives", "shape", (1, "big", 8), "positive integers (D,) or (C, H, W)"),
+    ("dataset", "gives", "shape", 2, "positive integers (D,) or (C, H, W)"),
+    ("dataset", "gives", "splits", (1, 2, "x"), "two integers (train, heldout) of at least 0"),
+    ("dataset", "gives", "splits", (1, -2), "two integers (train, heldout) of at least 0"),
+    ("dataset", "gives", "splits", (1, True), "two integers (train, heldout) of at least 0"),
+    ("dataset", "gives", "samples", 0, "an integer of at least 1"),
+    ("dataset", "gives", "samples", True, "an integer of at least 1"),
+    ("dataset", "gives", "samples", 10.0, "an integer of at least 1"),
+    ("dataset", "gives", "classes", True, "an integer of at least 0"),
+    ("dataset", "gives", "classes", -1, "an integer of at least 0"),
+    ("dataset", "gives", "modes", True, "an integer of at least 0"),
+    ("dataset", "gives", "vocabulary", ("zero", "one"), "text"),
+    ("metric", "needs", "features", "points", "True, False or 'images'"),
+    ("metric", "needs", "modes", 8, "True or False"),
+    ("metric", "needs", "logits", "scalar", "True or False"),
+    ("extractor", "needs", "channels", (1, 0), "an integer of at least 1 or a tuple of them"),
+    ("extractor", "needs", "channels", (), "an integer of at least 1 or a tuple of them"),
+    ("extractor", "gives", "logits", "scalar", "True or False"),
+    ("extractor", "gives", "classes", -1, "an integer of at least 0"),
+]
+
+
+def stating(kind, side, key, value, /, **parameters):
+    """A component with that under a key, and what its kind must state besides."""
+    required = {"data": "points", "shape": (2,)} if (kind, side) == ("dataset", "gives") else {}
+    sides = {side: {**required, key: value}}
+    return part("any", sides.get("needs"), sides.get("gives"), **parameters)
+
+
+@pytest.mark.parametrize(("kind", "side", "key", "value", "expected"), REFUSED)
+def test_what_a_contract_may_not_state_is_refused_where_it_stands_and_where_a_parameter_holds_it(
+    kind, side, key, value, expected
+):
+    problem = f"any: `{side}` has {key}={value!r}, expected {expected}"
+    with pytest.raises(PluginError) as caught:
+        check_contract(kind, stating(kind, side, key, value).component)
+    assert str(caught.value) == f"{kind} {problem}, or a parameter's name in braces"
+    named = stating(kind, side, key, "{held}", held=value)
+    with pytest.raises(PluginError) as caught:
+        check_part(kind, named)
+    assert str(caught.value) == f"{kind} {named}: {problem.removeprefix('any: ')}"
+
+
+ALLOWED = [
+    ("generator", "needs", "data", ["points", "images"]),
+    ("generator", "needs", "data", "points"),
+    ("discriminator", "gives", "logits", "vector"),
+    ("discriminator", "gives", "mixes_batch", {"norm": ("batch",)}),
+    ("dataset", "gives", "splits", (0, 50)),
+    ("dataset", "gives", "samples", 1),
+    ("dataset", "gives", "classes", 0),
+    ("dataset", "gives", "extractor", ""),
+    ("metric", "needs", "features", "images"),
+    ("extractor", "needs", "channels", 3),
+    ("extractor", "needs", "channels", (1, 3)),
+]
+
+
+@pytest.mark.parametrize(("kind", "side", "key", "value"), ALLOWED)
+def test_what_a_contract_may_state_may_be_a_parameters_too(kind, side, key, value):
+    measures = (Measure("share", "higher", "A share.", "k/N"),) if kind == "metric" else ()
+    for stated in (value, "{held}"):
+        checked = stating(kind, side, key, stated, held=value)
+        check_contract(kind, replace(checked.component, measures=measures))
+        check_part(kind, checked)
+
+
+def test_parameters_may_stand_inside_a_tuple():
+    named = {"data": "points", "shape": ("{dimension}",), "splits": ("{train}", 50)}
+    check_contract("dataset", part("cloud", {}, named).component)
+    check_part("dataset", part("cloud", {}, named, dimension=2, train=100))
+    with pytest.raises(PluginError, match=r"`gives` has splits=\(-1, 50\), expected two integers"):
+        check_part("dataset", part("cloud", {}, named, dimension=2, train=-1))
+
+
+def test_a_parameter_may_say_whether_the_batch_is_mixed():
+    for mixed in (True, False):
+        critic = part("conv", {}, {"mixes_batch": "{batch_norm}"}, batch_norm=mixed)
+        check_part("discriminator", critic)
+        assert mixes_batch(critic.component, critic.choice) is mixed
+
+
+def test_a_key_that_is_not_text_is_unknown():
+    with pytest.raises(PluginError, match="generator any: `needs` has the unknown key '3'"):
+        check_contract("generator", part("any", {3: True}).component)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -252,6 +352,29 @@ def test_a_metric_of_classes_needs_an_extractor_that_knows_those_of_the_data_set
     assert metric_mismatch(classes, DIGITS, FEATURES) == expected
     assert metric_mismatch(classes, pictures("letters", classes=26), CLASSIFIER) is not None
     assert metric_mismatch(classes, pictures("faces", classes=0), FEATURES) is not None
+
+
+def test_as_many_classes_are_the_same_only_where_they_are_called_the_same():
+    classes = part("classes", {"classes": True})
+    known = part("mnist", {}, {"classes": 10, "vocabulary": "handwritten digits"})
+    unknown = "metric classes needs an extractor that knows the classes of {}, mnist does not"
+    assert metric_mismatch(classes, pictures("digits", classes=10, vocabulary="handwritten digits"), known) is None
+    for words in ({}, {"vocabulary": "things"}):
+        things = pictures("cifar10", 3, classes=10, **words)
+        assert metric_mismatch(classes, things, known) == unknown.format("cifar10(resolution=32)")
+    fewer = pictures("few", classes=5, vocabulary="handwritten digits")
+    assert metric_mismatch(classes, fewer, known) == unknown.format("few(resolution=32)")
+
+
+def test_an_extractor_that_is_trained_on_the_labels_calls_the_classes_what_the_data_set_does():
+    trained = part("classifier", {"labels": True}, {"vocabulary": "letters"})
+    things = pictures("cifar10", 3, classes=10, vocabulary="things")
+    assert metric_mismatch(part("classes", {"classes": True}), things, trained) is None
+
+
+def test_a_metric_of_logits_takes_classes_by_another_name():
+    named = part("mnist", {}, {"classes": 10, "vocabulary": "handwritten digits"})
+    assert metric_mismatch(part("inception-score", {"logits": True}), pictures("cifar10", 3, classes=10), named) is None
 
 
 def test_a_metric_of_logits_takes_any_classifier():
@@ -306,5 +429,7 @@ def test_a_metric_must_declare_its_scores_and_nothing_else_may():
     check_contract("metric", Component("near", "nowhere:at_all", "", measures=(measure,)))
     with pytest.raises(PluginError, match="metric near: states no measures: expected a Measure for each score"):
         check_contract("metric", Component("near", "nowhere:at_all", ""))
-    with pytest.raises(PluginError, match="loss near: measures nothing"):
+    with pytest.raises(
+        PluginError, match="loss near: states `measures`, which belong to metrics only: a loss has none"
+    ):
         check_contract("loss", Component("near", "nowhere:at_all", "", measures=(measure,)))

@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,21 +21,24 @@ from scipy import stats
 
 import ganbench
 from ganbench import cli, hookspecs, terms
-from ganbench.building import Workshop, build_evaluator, load_data
-from ganbench.contracts import KEYS, check_contract
-from ganbench.evaluations import DEFAULT_METRICS
-from ganbench.metrics import Labelled
+from ganbench.building import Workshop, build_evaluator, load_data, load_extractor
+from ganbench.choices import resolve
+from ganbench.contracts import KEYS, Part, check_contract, metric_mismatch
+from ganbench.errors import PluginError
+from ganbench.evaluations import DEFAULT_METRICS, Asked, measured_as
+from ganbench.extraction import extract
+from ganbench.metrics import Evaluator, Labelled
 from ganbench.objective import Objective
 from ganbench.plan import plan
 from ganbench.plugins import discover
-from ganbench.protocols import Evidence, Game, Places
+from ganbench.protocols import Data, Evidence, Extractor, Game, Places
 from ganbench.settings import TABLES, keys_of
 from ganbench.signatures import parameters_of
 from ganbench.statistics import BOARD_COLUMNS
 from ganbench.store import Store
 from ganbench.suite import suite_from
 from ganbench.tables import COLUMNS
-from ganbench.terms import KINDS, Component, Optimiser, Reference, Score, Training
+from ganbench.terms import KINDS, Choice, Component, Evaluation, Optimiser, Reference, Score, Training
 from ganbench.trial import reference_samples
 
 ROOT = Path(__file__).parent.parent
@@ -311,20 +314,163 @@ def test_the_example_of_a_loss_gives_terms_for_each_sample():
 
 
 def test_the_example_of_a_metric_measures_what_it_says():
-    names = namespace_of(blocks("components.md", "python")[1])
+    names = namespace_of(blocks("measuring.md", "python")[0])
     check_contract("metric", names["BRIGHTNESS"])
     metric = Labelled("metric 'brightness'", names["Brightness"](), names["BRIGHTNESS"].measures)
     real, fake = torch.full((2, 1, 2, 2), 10, dtype=torch.uint8), torch.full((2, 1, 2, 2), 13, dtype=torch.uint8)
     (score,) = metric(Evidence(fake, real, data=None))
-    assert (score.value, score.direction, score.n_real) == (3, "lower", 2)
+    assert (score.value, score.direction) == (3, "lower")
     assert metric.undeclared(score) == ""
 
 
-@pytest.mark.parametrize(("kind", "about"), [("evidence", Evidence), ("a `Measure`", terms.Measure)])
-def test_the_fields_that_metrics_meet_are_all_there(kind, about):
-    text = section("components.md", "Metrics").partition(f"| field of {kind.replace('evidence', '`evidence`')} |")[2]
-    told = [codes(row[:1])[0] for row in rows("|" + text.partition("\n\n")[0])]
-    assert told == [item.name for item in fields(about)]
+def described(page: str, thing: str) -> dict[str, str]:
+    """The table of the fields of `thing`: what it says of each."""
+    table = text_of(page).partition(f"| field of {thing} |")[2].partition("\n\n")[0]
+    return {codes(row[:1])[0]: row[1] for row in rows(f"|{table}")}
+
+
+@pytest.mark.parametrize(
+    ("page", "thing", "about"),
+    [
+        ("components.md", "`Data`", Data),
+        ("measuring.md", "`evidence`", Evidence),
+        ("measuring.md", "a `Score`", Score),
+        ("measuring.md", "a `Measure`", terms.Measure),
+        ("measuring.md", "an `Extractor`", Extractor),
+    ],
+)
+def test_the_fields_that_plugins_meet_are_all_there(page, thing, about):
+    assert list(described(page, thing)) == [item.name for item in fields(about)]
+
+
+def test_the_fields_of_a_score_that_must_be_given_are_called_required():
+    told = described("measuring.md", "a `Score`")
+    required = [item.name for item in fields(Score) if item.default is MISSING]
+    assert [name for name, meaning in told.items() if meaning.startswith("required")] == required
+
+
+def workshop_of(*files: str) -> Workshop:
+    """What ships with ganbench, and plugin files of the pages."""
+    return Workshop(discover([Path(name) for name in files]), Places(), torch.device("cpu"))
+
+
+def measuring(workshop: Workshop, asked: Asked) -> tuple[Data, Evaluator, Evaluation]:
+    """What was asked for, loaded as a trial loads it."""
+    dataset, evaluation = measured_as(asked, workshop.registry)
+    data = load_data(workshop, dataset.choice)
+    return data, build_evaluator(workshop, data, dataset.choice, evaluation), evaluation
+
+
+METRIC_FILE = """# brightness.py
+from ganbench import hookimpl
+
+@hookimpl
+def ganbench_metrics():
+    yield BRIGHTNESS
+"""
+
+
+def test_what_a_metric_leaves_empty_is_filled_in_where_the_page_says_so(desk):
+    Path("brightness.py").write_text(METRIC_FILE + blocks("measuring.md", "python")[0], encoding="utf-8")
+    workshop = workshop_of("brightness.py", "my_features.py")
+    asked = Asked(DIGITS, metrics=(Choice("brightness"), Choice("kernel")), extractor=Choice("projection"))
+    data, evaluator, _ = measuring(workshop, asked)
+    kernel, brightness = evaluator.scores(data.train[: evaluator.count])
+    assert kernel.name == "kid_projection_16"
+    told = described("measuring.md", "a `Score`")
+    filled = {name for name, meaning in told.items() if "filled in" in meaning}
+    left = {item.name for item in fields(Score) if getattr(brightness, item.name) == item.default}
+    given = {item.name for item in fields(Score) if item.default is MISSING} | {"metric"}
+    assert filled == {item.name for item in fields(Score)} - left - given
+
+
+def test_ganbenchs_own_metrics_come_first_and_the_first_score_ranks_whatever_the_order_in_the_suite(desk):
+    Path("brightness.py").write_text(METRIC_FILE + blocks("measuring.md", "python")[0], encoding="utf-8")
+    metrics = (Choice("brightness"), Choice("bins"), Choice("kernel"))
+    for asked, expected in ((metrics, ["kernel", "bins", "brightness"]), (metrics[:1], ["brightness"])):
+        _, evaluation = measured_as(Asked(DIGITS, metrics=asked), workshop_of("brightness.py").registry)
+        assert [choice.name for choice in evaluation.metrics] == expected
+
+
+def test_a_metric_that_writes_to_its_evidence_is_refused_as_the_page_says(desk):
+    changing = blocks("measuring.md", "python")[0].replace("evidence.fake.double()", "evidence.fake.add_(0).double()")
+    Path("brightness.py").write_text(METRIC_FILE + changing, encoding="utf-8")
+    data, evaluator, _ = measuring(workshop_of("brightness.py"), Asked(DIGITS, metrics=(Choice("brightness"),)))
+    with pytest.raises(PluginError, match=r"brightness.*evidence\.fake"):
+        evaluator.scores(data.train[: evaluator.count])
+
+
+def test_the_example_of_a_data_set_has_the_density_and_the_modes_that_it_says(desk):
+    workshop = workshop_of("my_points.py")
+    data, evaluator, _ = measuring(workshop, Asked(Choice("row", (("deviation", 0.2),))))
+    rng = torch.Generator().manual_seed(1)
+    points = data.density.sample(500, rng)  # (500, 2)
+    oracle = sum(
+        weight * stats.multivariate_normal(centre, 0.2**2).pdf(points.double())
+        for centre, weight in zip(data.modes.centres.tolist(), data.modes.weights.tolist(), strict=True)
+    )
+    assert data.density.log_prob(points).exp().tolist() == pytest.approx(list(oracle))
+    good = {score.name: score.value for score in evaluator.scores(data.density.sample(evaluator.count, rng))}
+    bad = {score.name: score.value for score in evaluator.scores(data.density.sample(evaluator.count, rng) * 2)}
+    assert {"tvd_modes", "sliced_w1", "log_likelihood_gap"} <= good.keys()
+    assert all(good[name] < bad[name] / 5 for name in ("tvd_modes", "sliced_w1", "log_likelihood_gap"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_example_of_an_extractor_gives_features_of_each_image_alone(channels, desk):
+    choice = resolve(discover([Path("my_features.py")]), "extractor", Choice("projection", (("dimension", 5),)))
+    extractor = load_extractor(workshop_of("my_features.py"), choice, None)
+    images = torch.randint(0, 256, (6, channels, 16, 16), dtype=torch.uint8)
+    before = images.clone()
+    features = extract(extractor, images)["features"]
+    assert torch.equal(images, before)
+    assert (features.shape, features.dtype, extractor.tag) == ((6, 5), torch.float32, "projection_5")
+    assert torch.allclose(features[3:4], extract(extractor, images[3:4])["features"])
+    flat = torch.full((1, channels, 16, 16), 51, dtype=torch.uint8)
+    assert torch.allclose(extract(extractor, flat)["features"], extractor.module.weights.sum(dim=0, keepdim=True) / 5)
+
+
+def applies(needs: dict, extractor: dict, wants: dict | None = None) -> bool:
+    """Whether a metric that needs this applies to data of ten digits with such an extractor."""
+    pictures = {"data": "images", "shape": (1, 8, 8), "classes": 10, "vocabulary": "digits"}
+    parts = [
+        Part(Component("part", ":part", "", needs=asked, gives=given), Choice("part"))
+        for asked, given in ((needs, {}), ({}, pictures), (wants or {}, extractor))
+    ]
+    return metric_mismatch(*parts) is None
+
+
+@pytest.mark.parametrize(
+    ("gives", "wants", "applying"),
+    [
+        ({}, {}, {"features"}),
+        ({"logits": True}, {}, {"features", "logits"}),
+        ({"classes": 10, "vocabulary": "digits"}, {}, {"features", "logits", "classes"}),
+        ({"classes": 10, "vocabulary": "clothes"}, {}, {"features", "logits"}),
+        ({"classes": 9, "vocabulary": "digits"}, {}, {"features", "logits"}),
+        ({"classes": 10}, {}, {"features", "logits"}),
+        ({}, {"labels": True}, {"features", "logits", "classes"}),
+    ],
+)
+def test_classes_vocabulary_and_logits_decide_together_as_the_page_says(gives, wants, applying):
+    told = [codes(row[:1])[0] for row in rows(section("measuring.md", "Extractors").partition("What applies then")[2])]
+    assert told == ["features", "logits", "classes", "labels"]
+    assert {need for need in told if applies({need: True}, gives, wants)} == {*applying, "labels"}
+
+
+def test_an_edited_plugin_file_makes_other_trials(desk):
+    suite = suite_from(tomllib.loads(Path("mine.toml").read_text(encoding="utf-8")), Path("mine.toml"))
+    keys = []
+    for comment in ("", "# edited\n"):
+        with Path("my_gan.py").open("a", encoding="utf-8") as file:
+            file.write(comment)
+        made = plan(suite, discover([Path("my_gan.py")])).trials
+        keys.append({str(trial.variant): trial.key for trial in made if trial.seed == 0})
+    before, after = keys
+    assert before.keys() == after.keys()
+    same = {variant for variant in before if before[variant] == after[variant]}
+    assert same == {variant for variant in before if "sine" not in variant and "smooth-hinge" not in variant}
+    assert len(same) < len(before)
 
 
 @pytest.mark.slow

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
-from ganbench import cache, metrics
+from ganbench import cache, extraction
 from ganbench.errors import DataError, PluginError
-from ganbench.metrics import Evaluator, Labelled, _collect, extract, spread
+from ganbench.extraction import extract
+from ganbench.metrics import Evaluator, Labelled, _collect, spread
 from ganbench.protocols import Data, Evidence, Extractor
 from ganbench.terms import Measure, Score
 
@@ -60,6 +62,14 @@ def point_data() -> Data:
     return Data(train=torch.randn(50, 2, generator=rng), heldout=torch.randn(40, 2, generator=rng))
 
 
+def counted(made: Score, count: int = 2) -> Score:
+    """The score with its numbers of samples."""
+    return replace(made, n_fake=count, n_real=count)
+
+
+EVIDENCE = Evidence(fake=torch.zeros(2, 2), real=torch.zeros(2, 2), data=point_data())
+
+
 def colours(**changes) -> Extractor:
     extractor = Extractor(Colours(), tag="toy", weights_sha256="ab", layer="pooled", dimension=3, logits_layer="logits")
     return replace(extractor, **changes)
@@ -93,7 +103,7 @@ def test_spread_takes_different_samples_from_the_whole_range(count):
 def test_metrics_see_points_as_they_are_and_no_features():
     keep = Keep(score("a"))
     fake = torch.ones(40, 2)
-    assert Evaluator(point_data(), [keep], None, 40).scores(fake) == (score("a"),)
+    assert Evaluator(point_data(), [keep], None, 40).scores(fake) == (score("a", n_fake=40, n_real=40),)
     (evidence,) = keep.seen
     assert torch.equal(evidence.fake, fake)
     assert torch.equal(evidence.real, point_data().heldout)
@@ -136,7 +146,7 @@ def test_grey_images_are_repeated_to_three_channels():
 def test_features_do_not_depend_on_the_batch_size(monkeypatch):
     extractor = colours()
     features, logits = extract(extractor, images(100)).values()
-    monkeypatch.setattr(metrics, "BATCH_SIZE", 7)
+    monkeypatch.setattr(extraction, "BATCH_SIZE", 7)
     in_sevens, logits_in_sevens = extract(extractor, images(100)).values()
     assert extractor.module.shapes[-1] == (2, 3, 4, 4)
     torch.testing.assert_close(in_sevens, features)
@@ -213,13 +223,13 @@ def test_features_of_another_dimension_than_declared_are_the_extractors_fault():
 def test_features_that_are_not_finite_are_the_extractors_fault():
     extractor = colours()
     extractor.module.norm.weight.data[1] = float("nan")
-    with pytest.raises(PluginError, match="extractor 'toy', layer 'pooled': some features are not finite"):
+    with pytest.raises(PluginError, match="extractor 'toy', layer 'pooled': some values are not finite"):
         extract(extractor, images(5))
 
 
 def test_two_metrics_that_give_the_same_name_are_named():
     evaluator = Evaluator(point_data(), [Keep(score("a", metric="one")), Keep(score("a", metric="two"))], None, 40)
-    with pytest.raises(PluginError, match="metric 'two' gives a score named 'a', as 'one' does"):
+    with pytest.raises(PluginError, match=r"metric .*Keep gives a score named 'a', as metric .*Keep does"):
         evaluator.scores(torch.zeros(40, 2))
 
 
@@ -242,7 +252,7 @@ def test_what_cannot_be_stored_is_the_metrics_fault(result, message):
 def test_scores_come_in_the_order_of_the_metrics_and_none_is_allowed():
     scores = (score("b"), score("a", None), score("c"))
     evaluator = Evaluator(point_data(), [Keep(*scores[:2]), Keep(scores[2])], None, 40)
-    assert evaluator.scores(torch.zeros(40, 2)) == scores
+    assert evaluator.scores(torch.zeros(40, 2)) == tuple(counted(made, 40) for made in scores)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +269,7 @@ def test_scores_come_in_the_order_of_the_metrics_and_none_is_allowed():
 def test_a_score_that_could_not_be_read_again_is_refused_with_its_metrics_name(score, problem):
     anything = (Measure("{extractor}", "lower", "Anything.", "x"),)
     with pytest.raises(PluginError, match=rf"metric 'mine' of somebody gave .*{problem}"):
-        _collect([Labelled("metric 'mine' of somebody", lambda evidence: (score,), anything)], None)
+        _collect([Labelled("metric 'mine' of somebody", lambda evidence: (score,), anything)], EVIDENCE)
 
 
 DECLARED = (
@@ -275,21 +285,22 @@ DECLARED = (
         (score("share_", direction="higher"), "declared no such score"),
         (score("share_digits", direction="lower"), "its direction is lower, declared was higher"),
         (score("far_5k"), "its mean is arithmetic, declared was geometric"),
-        (score("share_digits", value=1.1, direction="higher"), "from 0.0 to 1.0"),
-        (score("share_digits", value=-0.1, direction="higher"), "from 0.0 to 1.0"),
+        (score("share_digits", value=1.1, direction="higher"), "at least 0 and at most 1"),
+        (score("share_digits", value=-0.1, direction="higher"), "at least 0 and at most 1"),
         (score("share_digits", value=0.5, direction="higher", noise=-1.0), "its noise is -1.0"),
         (score("share_digits", value=0.5, direction="higher", noise=float("nan")), "noise"),
     ],
 )
 def test_a_score_that_is_not_as_it_was_declared_is_refused(given, problem):
     with pytest.raises(PluginError, match=re.escape(problem)):
-        _collect([Labelled("metric 'mine'", lambda evidence: (given,), DECLARED)], None)
+        _collect([Labelled("metric 'mine'", lambda evidence: (given,), DECLARED)], EVIDENCE)
 
 
 def test_scores_as_declared_pass_and_rounding_is_forgiven():
     share = score("share_digits", value=1 + 1e-9, direction="higher", noise=0.0)
     far = score("far_5k", value=None, mean="geometric")
-    assert _collect([Labelled("metric 'mine'", lambda evidence: (share, far), DECLARED)], None) == (share, far)
+    found = _collect([Labelled("metric 'mine'", lambda evidence: (share, far), DECLARED)], EVIDENCE)
+    assert found == (counted(share), counted(far))
 
 
 def test_real_features_are_extracted_once_for_all_evaluators_that_measure_the_same():
@@ -358,3 +369,130 @@ def test_data_that_are_all_held_out_can_be_measured_against():
     data = Data(train=torch.zeros(0, 2), heldout=torch.rand(40, 2))
     assert Evaluator(data, [], None, 30).count == 30
     assert Evaluator(data, [], None, 300).count == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("fake", lambda evidence: evidence.fake.mul_(0)),
+        ("real", lambda evidence: evidence.real.zero_()),
+        ("real_features", lambda evidence: evidence.real_features.zero_()),
+        ("data.train", lambda evidence: evidence.data.train.mul_(0)),
+    ],
+)
+def test_a_metric_that_writes_to_what_others_see_is_refused(name, spoil):
+    def spoiling(evidence):
+        spoil(evidence)
+        return ()
+
+    evaluator = Evaluator(Data(train=images(20), heldout=images(30)), [spoiling], colours(), 10)
+    with pytest.raises(PluginError, match=rf"changed `evidence.{name}` in place"):
+        evaluator.scores(images(10))
+
+
+def test_statistics_of_a_side_that_was_written_to_are_not_kept_on_disk():
+    def spoiling(evidence):
+        evidence.real.mul_(0)
+        evidence.of_real.recall("mean/1", lambda: {"mean": evidence.real.mean(0)})
+        return ()
+
+    with pytest.raises(PluginError, match="in place"):
+        Evaluator(point_data(), [spoiling], None, 40, identity={"dataset": "d"}).scores(torch.zeros(40, 2))
+    assert cache.entries() == []
+
+
+def test_statistics_of_one_plugins_code_are_not_seen_by_another():
+    seen = []
+
+    def counting(value):
+        def metric(evidence):
+            seen.append(evidence.of_real.recall("mean", lambda: {"mean": torch.tensor(value)})["mean"].item())
+            return ()
+
+        return metric
+
+    for scope, value in (("mine 1.0", 1.0), ("mine 1.1", 2.0), ("mine 1.0", 3.0), ("", 4.0), ("", 5.0)):
+        metric = Labelled("metric 'mean'", counting(value), (), scope)
+        Evaluator(point_data(), [metric], None, 40, identity={"dataset": "d"}).scores(torch.zeros(40, 2))
+    assert seen == [1.0, 2.0, 1.0, 4.0, 4.0]
+
+
+def test_statistics_follow_the_labels_of_the_reals():
+    seen = []
+
+    def labels(evidence):
+        seen.append(evidence.of_real.recall("labels", lambda: {"first": evidence.real_labels[0]})["first"].item())
+        return ()
+
+    for label in (0, 7):
+        data = replace(point_data(), heldout_labels=torch.full((40,), label))
+        Evaluator(data, [labels], None, 40, identity={"dataset": "d"}).scores(torch.zeros(40, 2))
+    assert seen == [0, 7]
+
+
+def test_an_extractor_that_writes_to_its_input_spoils_nothing():
+    class Greedy(Colours):
+        def forward(self, images):
+            outputs = super().forward(images)
+            images.zero_()
+            return outputs
+
+    colour = images(10)
+    extract(replace(colours(), module=Greedy()), colour)
+    assert torch.equal(colour, images(10))
+
+
+class Odd(torch.nn.Module):
+    """Gives what it is told to."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.outputs = outputs
+
+    def get_requested_features_list(self):
+        return LAYERS
+
+    def forward(self, images):
+        return self.outputs(len(images))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "problem"),
+    [
+        (
+            lambda n: (torch.zeros(n, 4), torch.zeros(n, 3)),
+            "layer 'logits': got values of shape (10, 4), expected (10, 6)",
+        ),
+        (lambda n: (torch.full((n, 6), torch.nan), torch.zeros(n, 3)), "layer 'logits': some values are not finite"),
+        (
+            lambda n: (torch.zeros(n, 6), torch.zeros(n, 2)),
+            "layer 'pooled': got values of shape (10, 2), expected (10, 3)",
+        ),
+        (lambda n: torch.zeros(n, 3), "gave a tensor of shape (10, 3), expected a tuple of 2: logits, pooled"),
+        (lambda n: (torch.zeros(n, 6),), "gave 1 outputs, expected a tuple of 2"),
+        (lambda n: (torch.zeros(n, 6), "pooled"), "layer 'pooled': gave a str, expected floating-point numbers"),
+        (lambda n: (torch.zeros(n, 6), torch.zeros(n, 3, dtype=torch.int64)), "expected floating-point numbers"),
+        (lambda n: 1 / 0, "raised ZeroDivisionError"),
+        (lambda n: sys.exit(0), "raised SystemExit"),
+    ],
+)
+def test_an_extractor_that_breaks_its_contract_is_named(outputs, problem):
+    odd = replace(colours(), module=Odd(outputs), classes=6, label="extractor 'odd' of somebody")
+    with pytest.raises(PluginError, match=re.escape(problem)) as caught:
+        extract(odd, images(10))
+    assert str(caught.value).startswith("extractor 'odd' of somebody")
+
+
+def test_two_metrics_of_one_score_are_both_named():
+    first, second = (
+        Labelled(f"metric '{name}' of somebody", Keep(score("a")), (Measure("a", "lower", "A.", "a"),)) for name in "xy"
+    )
+    with pytest.raises(
+        PluginError, match="metric 'y' of somebody gives a score named 'a', as metric 'x' of somebody does"
+    ):
+        Evaluator(point_data(), [first, second], None, 40).scores(torch.zeros(40, 2))
+
+
+def test_numbers_of_samples_that_a_metric_left_out_are_filled_in():
+    (found,) = Evaluator(point_data(), [Keep(score("a"))], None, 40).scores(torch.zeros(40, 2))
+    assert (found.n_fake, found.n_real) == (40, 40)

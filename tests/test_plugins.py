@@ -2,19 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import fields
 
 import pytest
 from distributions import THIRD_PARTY
 
 from ganbench.choices import parse_choice, resolve
 from ganbench.errors import ChoiceError, PluginError
+from ganbench.loader import _MEASURE
 from ganbench.plugins import discover, listing, requirements
 from ganbench.signatures import parameters_of
-from ganbench.terms import Choice
+from ganbench.terms import Choice, Measure
 
 pytestmark = pytest.mark.usefixtures("as_installed")
 
@@ -27,6 +30,12 @@ from ganbench.terms import Component, Recipe
 def offering(name, target="itertools:count", hook="ganbench_losses", more=""):
     """The source of a plugin that offers one component."""
     return HEADER + f"@hookimpl\ndef {hook}():\n    yield Component({name!r}, {target!r}, summary='For a test'{more})\n"
+
+
+def measuring(*measures):
+    """The source of a plugin that offers a metric with these measures, each written as a call's arguments."""
+    calls = "".join(f"Measure({arguments}), " for arguments in measures)
+    return offering("near", hook="ganbench_metrics", more=f", measures=({calls})").replace("Recipe", "Measure, Recipe")
 
 
 def offered_by(registry, owner):
@@ -55,10 +64,10 @@ def test_every_shipped_plugin_loads_and_every_shipped_component_can_be_read():
         assert [name for name, _ in resolve(registry, offer.kind, written).parameters] == required
 
 
-def test_discovery_imports_neither_torch_nor_numpy_nor_any_target():
+def test_discovery_imports_no_large_library_and_no_target():
     code = (
         "import sys; from ganbench.plugins import discover, listing; print(len(listing(discover())) > 9)\n"
-        "print(sorted({'torch', 'numpy', 'pandas', 'ganbench_mlp.networks'} & set(sys.modules)))"
+        "print(sorted({'torch', 'numpy', 'pandas', 'pydantic', 'ganbench_mlp.networks'} & set(sys.modules)))"
     )
     assert run_python(code).split("\n")[:2] == ["True", "[]"]
 
@@ -147,6 +156,16 @@ BROKEN = {
     "gives": (offering("x", more=", gives=['logits']"), "loss 'x': gives: expected a mapping, got ['logits']"),
     "measures": (offering("x", more=", measures=['share']"), "loss 'x': measures: expected a tuple of Measures"),
     "no measures": (offering("x", hook="ganbench_metrics"), "metric x: states no measures"),
+    "measures of a loss": (
+        measuring("'share', 'higher', 'A share.', 'k/N'").replace("ganbench_metrics", "ganbench_losses"),
+        "loss near: states `measures`, which belong to metrics only: a loss has none",
+    ),
+    "splits": (
+        offering(
+            "x", hook="ganbench_datasets", more=", gives={'data': 'points', 'shape': (2,), 'splits': (1, 2, 'x')}"
+        ),
+        "dataset x: `gives` has splits=(1, 2, 'x'), expected two integers (train, heldout) of at least 0, or a param",
+    ),
     "recipe": (
         offering("x", hook="ganbench_penalties", more=", recipe=Recipe()"),
         "penalty 'x': recipe: a Recipe belongs to a loss",
@@ -167,6 +186,71 @@ def test_a_broken_plugin_is_listed_with_its_cause_and_leaves_the_others_alone(in
     assert "Traceback" in broken.details
     assert offered_by(registry, "a-bad-one") == []
     assert offered_by(registry, "good-one") == [("loss", "good-loss")]
+
+
+NAMES = "a letter, then letters, digits, '_', '.', '{extractor}' and '{count}'"
+MEASURES = {
+    "name of another type": ({"name": 3}, f"3: name: expected {NAMES}, got 3"),
+    "name with a space": ({"name": "my score!"}, f"'my score!': name: expected {NAMES}, got 'my score!'"),
+    "name with other braces": ({"name": "s_{foo}"}, f"'s_{{foo}}': name: expected {NAMES}, got 's_{{foo}}'"),
+    "empty name": ({"name": ""}, f"'': name: expected {NAMES}, got ''"),
+    "direction": ({"direction": "down"}, "'share': direction: expected 'lower' or 'higher', got 'down'"),
+    "mean": ({"mean": "median"}, "'share': mean: expected 'geometric' or 'arithmetic', got 'median'"),
+    "definition": ({"definition": " "}, "'share': definition: expected text that is not blank, got ' '"),
+    "formula": ({"formula": ""}, "'share': formula: expected text that is not blank, got ''"),
+    "text for a number": ({"lowest": "0"}, "'share': lowest: expected a finite number, or None, got '0'"),
+    "not a number": ({"lowest": float("nan")}, "'share': lowest: expected a finite number, or None, got nan"),
+    "no end": ({"highest": float("inf")}, "'share': highest: expected a finite number, or None, got inf"),
+    "bool for a number": ({"perfect": True}, "'share': perfect: expected a finite number, or None, got True"),
+    "ends exchanged": ({"lowest": 2, "highest": 1}, "'share': lowest: expected at most the highest value, 1, got 2"),
+    "perfect above": ({"highest": 1.0, "perfect": 2}, "'share': perfect: expected a value from -inf to 1.0, got 2"),
+    "perfect below": ({"lowest": 0, "perfect": -1}, "'share': perfect: expected a value from 0 to inf, got -1"),
+    "half a sample": ({"minimum": 2.5}, "'share': minimum: expected an integer of at least 1, got 2.5"),
+    "no sample": ({"minimum": 0}, "'share': minimum: expected an integer of at least 1, got 0"),
+    "noise": ({"noise": True}, "'share': noise: expected text, got True"),
+    "traps": ({"traps": "a string"}, "'share': traps: expected a tuple of texts, got 'a string'"),
+    "trap": ({"traps": (3,)}, "'share': traps: expected a tuple of texts, got (3,)"),
+    "version": ({"version": "2"}, "'share': version: expected an integer of at least 1, got '2'"),
+}
+SHARE = {"name": "share", "direction": "higher", "definition": "A share.", "formula": "k/N"}
+
+
+def arguments(**changes):
+    """A measure's arguments as they are written, each of them a literal."""
+    written = ", ".join(f"{key}={value!r}" for key, value in {**SHARE, **changes}.items())
+    return re.sub(r"=(nan|inf)\b", r"=float('\1')", written)
+
+
+@pytest.mark.parametrize(("changes", "cause"), MEASURES.values(), ids=MEASURES)
+def test_a_measure_that_says_something_impossible_breaks_its_plugin(install, changes, cause):
+    install("bad-one", "bad_plugin", measuring(arguments(**changes)))
+    (broken,) = discover().broken
+    assert broken.cause == f"metric 'near': measure {cause}"
+
+
+def test_every_field_of_a_measure_is_looked_at():
+    assert list(_MEASURE) == [item.name for item in fields(Measure)]
+
+
+def test_one_score_cannot_be_declared_twice_by_one_metric(install):
+    install("bad-one", "bad_plugin", measuring(arguments(), arguments(name="far"), arguments(definition="Another.")))
+    (broken,) = discover().broken
+    assert broken.cause == "metric 'near': measure 'share' is declared twice: expected one Measure for each score"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "s.{extractor}_{count}"},
+        {"lowest": 0, "highest": 1.0, "perfect": 1},
+        {"traps": ("One.",), "minimum": 2},
+    ],
+)
+def test_a_measure_that_can_be_read_is_kept_as_it_is(install, changes):
+    install("good-one", "good_plugin", measuring(arguments(**changes), arguments(name="other")))
+    first, second = discover().find("metric", Choice("near")).component.measures
+    assert first == Measure(**{**SHARE, **changes})
+    assert second.name == "other"
 
 
 def test_an_entry_point_must_name_a_module(install):
@@ -363,7 +447,7 @@ def test_a_distribution_that_pip_installs_is_found_in_a_fresh_interpreter(tmp_pa
         import json
         from ganbench.choices import resolve
         from ganbench.plugins import discover, listing
-        from ganbench.terms import Choice
+        from ganbench.terms import Choice, Measure
         registry = discover()
         print(json.dumps([row for row in listing(registry) if row["owner"] == "ganbench-example"]))
         print(resolve(registry, "loss", Choice("squared-hinge")).defaults, registry.broken)

@@ -4,17 +4,19 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import PATIENT, ganbench, patient, waiting_process, write_suite
+from PIL import Image
 
 from ganbench import history
 from ganbench.errors import DataError
 from ganbench.plan import plan
 from ganbench.plugins import discover
 from ganbench.protocols import Places
-from ganbench.runner import Settings, run, to_do
+from ganbench.runner import Settings, present_origins, run, to_do
 from ganbench.store import LOG, TRIAL, Store
-from ganbench.suite import read_suite
+from ganbench.suite import read_suite, suite_from
 
 PLUGINS = (PATIENT, Path(__file__).parent / "odd.py")
 
@@ -142,3 +144,42 @@ def test_an_attempt_without_a_record_never_happened(tmp_path):
     assert (attempt.path / TRIAL).exists()
     assert to_do([job], store, "missing") == [job]
     assert to_do([job], store, "failed") == [job]
+
+
+def folder_jobs(folder, heldout=0.5):
+    """A plan for a folder of pictures, which has one trial and two references."""
+    dataset = f"folder:{folder}(resolution=8, channels=1, heldout={heldout})"
+    suite = {
+        "name": "pictures", "datasets": [dataset], "seeds": 1, "budget": {"steps": 1},
+        "matrix": {"generator": ["mlp"], "discriminator": ["mlp"], "loss": ["hinge"]},
+        "evaluation": {"points": 1, "extractor": "digits"}, "metrics": ["frechet"],
+    }  # fmt: skip
+    return plan(suite_from(suite, folder / "pictures.toml"), discover()).jobs
+
+
+def put_pictures(folder, seed):
+    folder.mkdir(exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    for number, picture in enumerate(pixels):
+        Image.fromarray(picture).save(folder / f"{number:02}.png")
+
+
+@pytest.mark.slow
+def test_a_folder_that_holds_other_pictures_now_is_done_again(tmp_path):
+    folder, store, settings = tmp_path / "pictures", Store(tmp_path / "results"), Settings(device="cpu", workers=1)
+    put_pictures(folder, seed=0)
+    jobs = folder_jobs(folder)
+    assert present_origins(jobs, store, settings) == {}  # without a record there is nothing to compare with
+    assert {record.status for record in run(jobs, store, settings, Watcher())} == {"ok"}
+    assert to_do(jobs, store, "missing", present_origins(jobs, store, settings)) == []
+    put_pictures(folder, seed=1)
+    assert to_do(jobs, store, "missing", present_origins(jobs, store, settings)) == list(jobs)
+    assert to_do(jobs, store, "missing") == []
+
+
+def test_data_without_training_samples_stop_a_run_before_anything_is_trained(tmp_path):
+    put_pictures(tmp_path / "pictures", seed=0)
+    jobs = folder_jobs(tmp_path / "pictures", heldout=1.0)
+    with pytest.raises(DataError, match="all 40 samples are held out, so there is none to train on"):
+        run(jobs, Store(tmp_path / "results"), Settings(device="cpu", workers=1), Watcher())
+    assert not list((tmp_path / "results").rglob("record.json"))

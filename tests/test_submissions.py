@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,12 @@ def pictures(classes=(), heldout=30, size=4):
 
 def submission(kind="torchscript", latent_dim=3, seed=0):
     return Submission(Choice("ring8"), "mine", kind, "ab", Evaluation((1.0,), (), 10), latent_dim, seed)
+
+
+def given(made, source, data, count, workshop):
+    """What is submitted from a source that is still as it was when it was looked at."""
+    sha256 = read_samples(source, data).sha256 if source.kind == "samples" else fingerprint(source)
+    return submitted(replace(made, sha256=sha256), source, data, count, workshop)
 
 
 def write_images(folder, classes, each=10, size=4):
@@ -147,14 +154,14 @@ def test_points_of_another_dimension_are_refused(tmp_path):
 
 def test_of_more_samples_than_are_compared_evenly_spaced_ones_are_taken_with_their_labels(tmp_path):
     source = write_images(tmp_path, CATS)
-    samples, labels = submitted(submission("samples"), source, pictures(CATS), 6, WORKSHOP)
+    samples, labels = given(submission("samples"), source, pictures(CATS), 6, WORKSHOP)
     assert samples[:, 0, 0, 0].tolist() == [0, 0, 10, 10, 20, 20]
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_fewer_samples_than_are_compared_are_refused(tmp_path):
     with pytest.raises(DataError, match="30 samples, 31 are compared"):
-        submitted(submission("samples"), write_images(tmp_path, CATS), pictures(CATS), 31, WORKSHOP)
+        given(submission("samples"), write_images(tmp_path, CATS), pictures(CATS), 31, WORKSHOP)
 
 
 def test_a_submission_that_lies_nowhere_is_refused():
@@ -178,16 +185,16 @@ def test_a_look_tells_number_size_and_colours(tmp_path):
 
 def test_a_script_is_called_with_the_latents_of_its_seed(tmp_path):
     source = script(tmp_path / "twice.pt")
-    samples, labels = submitted(submission(seed=5), source, RING, 10, WORKSHOP)
+    samples, labels = given(submission(seed=5), source, RING, 10, WORKSHOP)
     assert torch.equal(samples, 2 * evaluation_latents(5, 3, 10)[:, :2])
     assert labels is None
-    assert not torch.equal(samples, submitted(submission(seed=6), source, RING, 10, WORKSHOP)[0])
+    assert not torch.equal(samples, given(submission(seed=6), source, RING, 10, WORKSHOP)[0])
 
 
 def test_a_script_that_takes_other_latents_says_what_torch_says_last(tmp_path):
     source = script(tmp_path / "linear.pt", nn.Linear(7, 2))
     with pytest.raises(PluginError, match=r"cannot make samples of latents \(N, 3\): .*shapes cannot be multiplied"):
-        submitted(submission(), source, RING, 10, WORKSHOP)
+        given(submission(), source, RING, 10, WORKSHOP)
 
 
 class Bomb:
@@ -204,7 +211,7 @@ def test_a_pickle_is_told_from_a_script_and_never_read(tmp_path, monkeypatch):
         assert not is_script(tmp_path / name)
     for name in ("bomb.pt", "old.pt", "text.pt"):
         with pytest.raises(DataError, match=r"not TorchScript\. A pickled model is not read"):
-            submitted(submission(), Source("torchscript", tmp_path / name), RING, 10, WORKSHOP)
+            given(submission(), Source("torchscript", tmp_path / name), RING, 10, WORKSHOP)
     assert not (tmp_path / "exploded").exists()
     assert is_script(script(tmp_path / "twice.pt").path)
 
@@ -215,11 +222,11 @@ def test_a_script_with_a_damaged_part_is_one_message(tmp_path):
         for name in good.namelist():
             bad.writestr(name, b"def (" if name.endswith(".py") else good.read(name))
     with pytest.raises(DataError, match="TorchScript that cannot be loaded: "):
-        submitted(submission(), Source("torchscript", path), RING, 10, WORKSHOP)
+        given(submission(), Source("torchscript", path), RING, 10, WORKSHOP)
 
 
 def test_an_entry_of_a_hub_repository_is_called_for_its_module(hub):
-    samples, _ = submitted(submission("hub"), hub("near"), RING, 10, WORKSHOP)
+    samples, _ = given(submission("hub"), hub("near"), RING, 10, WORKSHOP)
     assert torch.equal(samples, evaluation_latents(0, 3, 10)[:, :2] + 1)
 
 
@@ -235,7 +242,7 @@ def test_an_entry_of_a_hub_repository_is_called_for_its_module(hub):
 )
 def test_an_entry_that_fails_is_named_with_what_it_did(hub, entry, message):
     with pytest.raises(PluginError, match=message):
-        submitted(submission("hub"), hub(entry), RING, 10, WORKSHOP)
+        given(submission("hub"), hub(entry), RING, 10, WORKSHOP)
 
 
 def test_weights_go_into_the_network_that_was_named(tmp_path):
@@ -243,12 +250,12 @@ def test_weights_go_into_the_network_that_was_named(tmp_path):
     generator = WORKSHOP.make("generator", network, 3, (2,))
     save_model(generator, str(tmp_path / "w.safetensors"))
     source = Source("safetensors", tmp_path / "w.safetensors", network)
-    samples, _ = submitted(submission("safetensors"), source, RING, 10, WORKSHOP)
+    samples, _ = given(submission("safetensors"), source, RING, 10, WORKSHOP)
     with torch.no_grad():
         assert torch.equal(samples, generator(evaluation_latents(0, 3, 10)))
     wider = Source("safetensors", source.path, network.with_parameters(width=5))
     with pytest.raises(ResultsError, match=r"w\.safetensors: does not fit generator 'mlp\(depth=1, width=5\)'"):
-        submitted(submission("safetensors"), wider, RING, 10, WORKSHOP)
+        given(submission("safetensors"), wider, RING, 10, WORKSHOP)
 
 
 # --- what a submission is
@@ -304,3 +311,17 @@ def test_latents_are_the_same_however_many_are_wanted():
     assert torch.equal(evaluation_latents(0, 4, 2 * LATENT_BLOCK)[: LATENT_BLOCK + 10], many)
     assert not torch.equal(many[:10], many[LATENT_BLOCK:])
     assert not torch.equal(evaluation_latents(1, 4, 10), few)
+
+
+def test_what_has_changed_since_it_was_looked_at_is_refused(tmp_path):
+    source = write_images(tmp_path, CATS)
+    looked_at = replace(submission("samples"), sha256=read_samples(source, pictures(CATS)).sha256)
+    submitted(looked_at, source, pictures(CATS), 6, WORKSHOP)
+    Image.fromarray(np.full((4, 4), 99, np.uint8)).save(next(tmp_path.rglob("*.png")))
+    with pytest.raises(DataError, match="has changed since it was looked at"):
+        submitted(looked_at, source, pictures(CATS), 6, WORKSHOP)
+
+
+def test_a_generator_that_has_changed_since_it_was_looked_at_is_refused(hub):
+    with pytest.raises(DataError, match="has changed since it was looked at"):
+        submitted(submission("hub"), hub("near"), RING, 10, WORKSHOP)

@@ -18,7 +18,7 @@ def ganbench_extractors() -> Iterable[Component]:
             f"ganbench_classifiers.extractors:{name}",
             summary=f"64 features of {seen}",
             needs={"channels": (1, 3)},
-            gives={"classes": 10},
+            gives={"classes": 10, "vocabulary": "handwritten digits"},
         )
         yield Component(
             f"stacked-{name}",
@@ -26,7 +26,7 @@ def ganbench_extractors() -> Iterable[Component]:
             summary=f"192 features of three channels, each by {seen}",
             paper="arXiv:1611.02163",
             needs={"channels": (3,)},
-            gives={"classes": 1000},
+            gives={"classes": 1000, "vocabulary": "three handwritten digits"},
         )
     yield Component(
         "classifier",

@@ -11,8 +11,7 @@ from torch import Tensor
 from ganbench.errors import ChoiceError, DataError
 from ganbench.protocols import Evidence, Tensors
 from ganbench.terms import Score
-from ganbench_metrics.coverage import counts_of, quadratic_noise, variance
-from ganbench_metrics.detectability import binomial_noise
+from ganbench_metrics.histograms import binomial_noise, counts_of, quadratic_noise, variance
 from ganbench_metrics.protocol import blank, features_of
 
 PER_BIN = 20

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ganbench.protocols import Evidence
 from ganbench.terms import Score
 from ganbench_metrics.coverage import logits_of
-from ganbench_metrics.detectability import binomial_noise
+from ganbench_metrics.histograms import binomial_noise
 from ganbench_metrics.protocol import blank, features_of
 
 

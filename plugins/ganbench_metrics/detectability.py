@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from ganbench.protocols import Evidence
 from ganbench.terms import Score
+from ganbench_metrics.histograms import binomial_noise
 from ganbench_metrics.nearest import among_fakes, among_reals, of_fakes, of_reals
 from ganbench_metrics.protocol import blank, features_of
 
@@ -32,7 +32,7 @@ class Detectability:
     def __call__(self, evidence: Evidence) -> tuple[Score, ...]:
         """Two scores, both accuracies: `c2st_logistic_…` and `c2st_1nn_…`."""
         suffix, real, fake = _looked_at(evidence)
-        score = blank(evidence, "detectability", iterations=ITERATIONS, largest=LARGEST)
+        score = blank(evidence, "detectability", iterations=ITERATIONS, largest=LARGEST, rng_seed=evidence.rng_seed)
         logistic, neighbour = replace(score, name=f"c2st_logistic_{suffix}"), replace(score, name=f"c2st_1nn_{suffix}")
         if min(len(real), len(fake)) < FEWEST:
             return logistic, neighbour
@@ -43,11 +43,6 @@ class Detectability:
             replace(logistic, value=right, noise=binomial_noise(right, tested)),
             replace(neighbour, value=by_neighbour, noise=binomial_noise(by_neighbour, pairs)),
         )
-
-
-def binomial_noise(share: float, count: int) -> float:
-    """The deviation of a share of `count` independent outcomes."""
-    return math.sqrt(max(share * (1 - share), 0) / count)
 
 
 def logistic_accuracy(real: Tensor, fake: Tensor, seed: int) -> tuple[float, int]:

@@ -2,8 +2,9 @@
 
 Between N(μ, Σ) and N(μ', Σ') it is |μ − μ'|² + tr Σ + tr Σ' − 2·tr (Σ Σ')^½ (arXiv:1706.08500, eq. 6). The last trace,
 the overlap, is the sum of the square roots of the eigenvalues of F Σ' Fᵀ for any F with FᵀF = Σ: a symmetric matrix,
-unlike Σ Σ'. With no more samples than dimensions eigenvalues of 0 turn rounding into 1e-8 each, for they are under a
-root; then the overlap is the sum of the singular values of F Aᵀ, where AᵀA = Σ' are the centred samples themselves.
+unlike Σ Σ'. An eigenvalue of 0 would turn rounding into 1e-8 of the largest, for it is under a root; those within
+rounding count as 0. With no more samples than dimensions most of them would; then the overlap is the sum of the
+singular values of F Aᵀ, where AᵀA = Σ' are the centred samples themselves.
 """
 
 from __future__ import annotations
@@ -130,4 +131,6 @@ def _seen_by(factor: Tensor, covariance: Tensor) -> Tensor:
 
 
 def _roots(eigenvalues: Tensor) -> Tensor:
-    return eigenvalues.clamp_min(0).sqrt()
+    """The square roots of eigenvalues (K,) of a matrix without negative ones; 0 where they are 0 but for rounding."""
+    rounding = len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps * eigenvalues.max()
+    return torch.where(eigenvalues > rounding, eigenvalues, 0).sqrt()

@@ -12,7 +12,7 @@ from torch import Tensor
 from ganbench.errors import DataError
 from ganbench.protocols import Evidence, Modes
 from ganbench.terms import Score
-from ganbench_metrics.coverage import SHARE, covered, divergence, total_variation
+from ganbench_metrics.histograms import SHARE, covered, divergence, total_variation, variance
 from ganbench_metrics.protocol import blank
 
 RADIUS = 3.0
@@ -63,7 +63,7 @@ def _on_modes(points: Tensor, modes: Modes) -> Tensor:
 def _of_variation(shares: Tensor, expected: Tensor, count: int) -> float:
     """The deviation of the total variation of multinomial `shares` (K,) from `expected` (K,), by the delta method."""
     signs = (shares - expected).sign()  # (K,): twice the derivatives
-    return math.sqrt(_variance(signs / 2, shares) / count)
+    return math.sqrt(variance(signs / 2, shares) / count)
 
 
 def _of_divergence(counts: Tensor, weights: Tensor) -> float | None:
@@ -72,13 +72,7 @@ def _of_divergence(counts: Tensor, weights: Tensor) -> float | None:
         return None
     seen, total = counts > 0, counts.sum().item()
     shares = counts[seen] / total
-    return math.sqrt(_variance((shares / weights[seen]).log(), shares) / total)
-
-
-def _variance(values: Tensor, shares: Tensor) -> float:
-    """The variance of what takes `values` (K,) with probabilities `shares` (K,)."""
-    mean = (shares * values).sum()
-    return (shares * (values - mean).square()).sum().item()
+    return math.sqrt(variance((shares / weights[seen]).log(), shares) / total)
 
 
 def _of_number(counts: Tensor, total: int, fair: Tensor | None = None) -> float:

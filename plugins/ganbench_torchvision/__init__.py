@@ -15,7 +15,16 @@ _CIFAR_PAPER = "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
 @hookimpl
 def ganbench_datasets() -> Iterable[Component]:
     """Offer three sets like MNIST, MNIST stacked, and five of colour photographs."""
-    yield _grey("mnist", "Handwritten digits", "http://yann.lecun.com/exdb/mnist", "mnist", "CC BY-SA 3.0", "MNIST", 12)
+    yield _grey(
+        "mnist",
+        "Handwritten digits",
+        "http://yann.lecun.com/exdb/mnist",
+        "mnist",
+        "CC BY-SA 3.0",
+        "MNIST",
+        12,
+        vocabulary="handwritten digits",
+    )
     yield Component(
         "stacked-mnist",
         "ganbench_torchvision.data:stacked_mnist",
@@ -25,6 +34,7 @@ def ganbench_datasets() -> Iterable[Component]:
             "data": "images",
             "shape": (3, "{resolution}", "{resolution}"),
             "classes": 1000,
+            "vocabulary": "three handwritten digits",
             "modes": 0,
             "splits": (128_000, 26_000),
             "extractor": "stacked-mnist",
@@ -81,8 +91,10 @@ def ganbench_datasets() -> Iterable[Component]:
     )
 
 
-def _grey(name: str, what: str, paper: str, extractor: str, licence: str, folder: str, megabytes: int) -> Component:
-    """A set in MNIST's format."""
+def _grey(
+    name: str, what: str, paper: str, extractor: str, licence: str, folder: str, megabytes: int, vocabulary: str = ""
+) -> Component:
+    """A set in MNIST's format; `vocabulary` says what its classes are, where an extractor knows them."""
     return Component(
         name,
         f"ganbench_torchvision.data:{name.replace('-', '_')}",
@@ -92,6 +104,7 @@ def _grey(name: str, what: str, paper: str, extractor: str, licence: str, folder
             "data": "images",
             "shape": (1, "{resolution}", "{resolution}"),
             "classes": 10,
+            "vocabulary": vocabulary or name,
             "modes": 0,
             "splits": (60_000, 10_000),
             "extractor": extractor,

@@ -6,8 +6,11 @@ import sys
 
 import pytest
 
-from ganbench.contracts import KEYS
+from ganbench.choices import resolve
+from ganbench.contracts import KEYS, Part, metric_mismatch
 from ganbench.hookspecs import API_VERSION, HOOKS
+from ganbench.plugins import discover
+from ganbench.terms import Choice
 
 PACKAGES = [
     ("ganbench_classifiers", "extractor", ["digits", "stacked-digits", "mnist", "stacked-mnist", "classifier"]),
@@ -45,3 +48,22 @@ def test_each_offer_keeps_to_the_contract_and_can_be_imported(package, kind, nam
         target, attribute = component.target.split(":")
         assert callable(getattr(importlib.import_module(target), attribute))
         assert component.summary
+
+
+@pytest.mark.parametrize("name", ["digits", "stacked-digits", "mnist", "stacked-mnist"])
+def test_the_classes_of_digits_are_known_to_their_own_extractor(name):
+    registry = discover()
+    dataset = Part(registry.find("dataset", Choice(name)).component, resolve(registry, "dataset", Choice(name)))
+    extractor = Part(registry.find("extractor", Choice(dataset.give("extractor"))).component, Choice("its"))
+    for metric in ("classes", "conditional-accuracy"):
+        part = Part(registry.find("metric", Choice(metric)).component, Choice(metric))
+        assert metric_mismatch(part, dataset, extractor) is None
+
+
+@pytest.mark.parametrize("name", ["fashion-mnist", "kmnist", "cifar10", "svhn", "stl10"])
+def test_the_classes_of_other_images_are_not_taken_for_digits(name):
+    registry = discover()
+    dataset = Part(registry.find("dataset", Choice(name)).component, resolve(registry, "dataset", Choice(name)))
+    extractor = Part(registry.find("extractor", Choice("mnist")).component, Choice("mnist"))
+    classes = Part(registry.find("metric", Choice("classes")).component, Choice("classes"))
+    assert "knows the classes" in metric_mismatch(classes, dataset, extractor)

@@ -111,7 +111,8 @@ _BINS = (
         perfect=0.05,
         minimum=40,
         undefined="There are fewer than 40 samples a side, or fewer than two training samples.",
-        noise="√(p(1 − p)/K), as if bins were independent.",
+        noise="√(p(1 − p)/K), with half a bin of either kind added to p: as if bins were independent, which near a "
+        "perfect generator is too small by up to a third.",
         paper="arXiv:1805.12462",
         traps=(
             "A perfect generator gets 0.05, for the test errs that often; below that there is nothing to gain.",
@@ -157,7 +158,8 @@ _DETECTABILITY = (
         perfect=0.5,
         minimum=20,
         undefined="There are fewer than 20 samples a side.",
-        noise="√(a(1 − a)/n) for accuracy a on n test samples: the halving and the training are not counted.",
+        noise="√(a(1 − a)/n) for accuracy a on n test samples, with half a sample of either kind added to a: the "
+        "halving and the training are not counted.",
         paper="arXiv:1610.06545",
         traps=(
             (
@@ -188,9 +190,9 @@ _DETECTABILITY = (
         perfect=0.5,
         minimum=20,
         undefined="There are fewer than 20 samples a side.",
-        noise="√(a(1 − a)/N) for accuracy a: of the 2N outcomes N count, since two samples that are each other's "
-        "nearest share theirs.",
-        paper="arXiv:1610.06545",
+        noise="√(a(1 − a)/N) for accuracy a, with half an outcome of either kind added: of the 2N outcomes N count, "
+        "since two samples that are each other's nearest share theirs.",
+        paper="arXiv:1806.07755",
         traps=(
             (
                 "Any repetition is seen, for a copy is its own side's nearest neighbour: every picture twice gives "
@@ -250,7 +252,7 @@ _CONDITIONAL = (
         lowest=0,
         highest=1,
         undefined="No classes were asked for: the generator is unconditional.",
-        noise="√(a(1 − a)/N) for accuracy a.",
+        noise="√(a(1 − a)/N) for accuracy a, with half an image of either kind added to a.",
         traps=(
             (
                 "Perfect is the extractor's own accuracy on real images, not 1: `real_floor` shows it, though where "

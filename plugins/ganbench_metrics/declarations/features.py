@@ -108,8 +108,8 @@ _KERNEL = Measure(
     minimum=2,
     undefined="There are fewer than two samples on a side.",
     noise="Delete-d jackknife over the subsets, s·√(m/(N − m) + 1/B) for the deviation s of B subsets of m of N "
-    "samples; with a single subset, the jackknife that leaves out one sample at a time. None for two samples, or where "
-    "one side is no larger than a subset and the other one is.",
+    "samples; with a single subset, the jackknife that leaves out one sample at a time, which near a perfect generator "
+    "is too large by up to a third. None for two samples, or where only one side is larger than a subset.",
     paper="arXiv:1801.01401",
     traps=(
         "Values a little below 0 are right for equal distributions: the estimate is unbiased.",

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ganbench.errors import ChoiceError, DataError
-from ganbench.metrics import extract
+from ganbench.extraction import extract
 from ganbench.protocols import Data, Places
 from ganbench.signatures import parameters_of
 from ganbench_classifiers import ganbench_extractors, trained

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from ganbench.errors import DataError
-from ganbench.metrics import extract
+from ganbench.extraction import extract
 from ganbench.protocols import Places
 from ganbench_efficientnet import extractors, ganbench_extractors
 from ganbench_efficientnet.networks import EfficientNetLite0

@@ -14,7 +14,7 @@ from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 from torchvision.models.vgg import VGG, make_layers
 
 from ganbench.errors import DataError
-from ganbench.metrics import extract
+from ganbench.extraction import extract
 from ganbench.protocols import Places
 from ganbench_fidelity import extractors, ganbench_extractors
 

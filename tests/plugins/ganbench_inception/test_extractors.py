@@ -17,7 +17,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from ganbench.errors import DataError
-from ganbench.metrics import extract
+from ganbench.extraction import extract
 from ganbench.protocols import Places
 from ganbench_inception import extractors, ganbench_extractors
 

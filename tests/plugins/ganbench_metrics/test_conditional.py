@@ -38,7 +38,8 @@ def test_it_is_the_share_of_images_of_the_class_that_was_asked_for():
     score = accuracy([0, 1, 2, 2], [0, 1, 2, 0])
     assert (score.name, score.direction, score.value) == ("conditional_accuracy_toy", "higher", 0.75)
     assert (score.layer, score.dimension) == ("logits", 3)
-    assert score.noise == pytest.approx((0.75 * 0.25 / 4) ** 0.5)
+    drawn = (3 + 0.5) / (4 + 1)  # half an image of either kind is added to three of four
+    assert score.noise == pytest.approx((drawn * (1 - drawn) / 4) ** 0.5)
 
 
 def test_a_generator_that_ignores_the_class_is_right_by_chance():

@@ -11,8 +11,8 @@ import torch
 from ganbench.errors import DataError
 from ganbench.protocols import Data, Evidence, Extractor, Memory
 from ganbench_metrics import coverage
-from ganbench_metrics.coverage import (
-    ClassCoverage,
+from ganbench_metrics.coverage import ClassCoverage
+from ganbench_metrics.histograms import (
     counts_of,
     covered,
     divergence,

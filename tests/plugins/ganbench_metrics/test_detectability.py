@@ -9,7 +9,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
-from ganbench.metrics import extract
+from ganbench.extraction import extract
 from ganbench.protocols import Data, Evidence, Extractor, Places
 from ganbench.terms import Score
 from ganbench_classifiers import extractors

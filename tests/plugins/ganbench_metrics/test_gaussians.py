@@ -149,3 +149,21 @@ def test_near_the_floor_the_deviation_is_too_large_and_by_less_than_double():
     seen = float(np.std([between(*trial) for trial in trials], ddof=1))
     estimated = float(np.mean([deviation(fitted(real), real, fake).item() for real, fake in trials]))
     assert seen < estimated < 2 * seen
+
+
+def test_few_samples_that_repeat_are_at_distance_0_from_themselves_whatever_their_scale():
+    rng = torch.Generator().manual_seed(0)
+    few = torch.randn(40, 512, generator=rng).relu() * 4
+    repeated = few[torch.arange(898) % 40]  # more samples than dimensions, and a covariance of rank 39
+    assert abs(between(repeated, repeated)) < 1e-6 * repeated.var().item()
+
+
+def test_a_covariance_of_low_rank_gives_the_distance_of_the_samples_themselves():
+    rng = torch.Generator().manual_seed(1)
+    mixing = torch.randn(20, 64, generator=rng, dtype=torch.float64)
+    real, fake = (torch.randn(200, 20, generator=rng, dtype=torch.float64) @ mixing for _ in range(2))
+    centred = [(side - side.mean(dim=0)) / 199**0.5 for side in (real, fake)]
+    overlap = torch.linalg.svdvals(centred[0] @ centred[1].T).sum()
+    exact = (real.mean(dim=0) - fake.mean(dim=0)).square().sum() - 2 * overlap
+    exact += sum(side.square().sum() for side in centred)
+    assert between(real, fake) == pytest.approx(exact.item(), rel=1e-6)

@@ -1,0 +1,79 @@
+"""What commands have in common: their arguments and options, and how they print."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ganbench.plugins import Registry
+
+EXIT_OK, EXIT_FAILED_TRIALS, EXIT_BAD_REQUEST, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+Listing = Literal["text", "json"]
+TableFormat = Literal["text", "csv", "markdown", "latex", "json", "parquet"]
+BoardFormat = Literal["text", "markdown", "json"]
+READ_BY_PEOPLE = ("text", "markdown", "latex")
+WIDTH_OF_FILES = 120
+
+SuiteArgument = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A shipped suite's name, or a path to a TOML file.")
+]
+ResultsArgument = Annotated[
+    Path, typer.Argument(metavar="[RESULTS]", help="A suite's results folder, or a folder of such folders.")
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="KEY=GLOB", help="Keep what matches, as in loss=hinge or seed=0. Repeatable."),
+]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", metavar="FILE", help="Load a local plugin file as well. Repeatable.")
+]
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", metavar="DIR", help="Where results lie. Default: results/<suite's name>.")
+]
+ListingOption = Annotated[Listing, typer.Option("--format", help="How to print it.")]
+DataRootOption = Annotated[
+    Path | None, typer.Option("--data-root", metavar="DIR", help="Where data sets lie, in torchvision's layout.")
+]
+DownloadOption = Annotated[bool, typer.Option("--download", help="Fetch data sets that are not there yet.")]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="The extractor's weights, as they were published."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or one GPU such as cuda:0.")]
+
+
+def files_of(paths: list[Path] | None) -> tuple[Path, ...]:
+    """The files with their whole paths: a process may work in another folder."""
+    return tuple(path.absolute() for path in paths or ())
+
+
+def absolute(path: Path | None) -> Path | None:
+    """The whole path, if there is one."""
+    return path.absolute() if path else None
+
+
+def open_console() -> Console:
+    """The terminal or, where that is a file, a console as wide as a page."""
+    from rich.console import Console
+
+    console = Console()
+    fitted = console.is_terminal or "COLUMNS" in os.environ
+    return console if fitted else Console(width=WIDTH_OF_FILES)
+
+
+def echo_json(rows: Any) -> None:
+    """Print rows as JSON."""
+    typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+
+
+def meanings(registry: Registry) -> dict[str, str]:
+    """What each metric tells, in a sentence."""
+    return {offer.component.name: offer.component.summary for offer in registry.offers if offer.kind == "metric"}
