@@ -56,10 +56,12 @@ def read_points_of(path: Path) -> Tensor:
     place, found = read.place, read.array
     if found.ndim != 2 or found.dtype.kind != "f":
         raise DataError(f"{place}: {_form_of(found)}, expected points: floating numbers of shape (N, D)")
-    if not np.isfinite(found).all():
-        raise DataError(f"{place}: not all numbers are finite")
     _require_enough(place, len(found), "points")
-    return torch.from_numpy(found.astype(np.float32))
+    with np.errstate(over="ignore"):  # what is beyond float32 becomes infinite, and is refused
+        points = found.astype(np.float32)
+    if not np.isfinite(points).all():
+        raise DataError(f"{place}: not all numbers are finite as float32")
+    return torch.from_numpy(points)
 
 
 def _read(path: Path, usual: tuple[str, ...], key: str) -> _Read:
@@ -137,7 +139,7 @@ def _in_form(place: str, found: Pixels, form: Form) -> Pixels:
     def resized(index: int) -> Pixels:
         return pixels(f"{place}[{index}]", Image.fromarray(found[index]), form)
 
-    return convert(range(len(found)), resized, len(found), form)
+    return convert(range(len(found)), resized, len(found), form, place)
 
 
 def _labels(place: str, found: Array, count: int) -> Tensor:

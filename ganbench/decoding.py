@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import threading
 import warnings
@@ -16,7 +17,9 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 from PIL import Image, ImageOps, UnidentifiedImageError
+from rich.filesize import decimal
 from torch import Tensor
 
 from ganbench.errors import DataError
@@ -60,16 +63,27 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What to do about pictures that are no squares, of another size or in colour: as a data set's parameters."""
+
+    square: str = "State a resolution, and crop=centre or stretch"
+    size: str = "State crop=centre or crop=stretch to resize"
+    grey: str = "State channels=3, or convert it first"
+
+
+@dataclass(frozen=True)
 class Form:
     """What pictures are brought to: (channels, resolution, resolution), 1 or 3 channels.
 
     None stands for what the first picture has. `exact` accepts no other size; `centre` cuts the largest square out of
-    the middle, `stretch` takes the whole picture, and both then resize, bilinear with antialiasing.
+    the middle, `stretch` takes the whole picture, and both then resize, bilinear with antialiasing. `advice` ends the
+    messages about pictures of another form.
     """
 
     resolution: int | None = None
     channels: int | None = None
     crop: Crop = "exact"
+    advice: Advice = Advice()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -82,7 +96,7 @@ class Form:
         """The form, with the size and the channels of the picture `name` where it states none."""
         if self.resolution is None and image.width != image.height:
             size = f"{image.width}×{image.height}"
-            raise DataError(f"{name}: {size} pixels, expected a square. State a resolution, and crop=centre or stretch")
+            raise DataError(f"{name}: {size} pixels, expected a square. {self.advice.square}")
         return replace(self, resolution=self.resolution or image.width, channels=self.channels or len(image.getbands()))
 
 
@@ -102,11 +116,15 @@ def decode(pictures: Iterable[Encoded], count: int, form: Form) -> Pixels:
     rest = iter(pictures)
     first = next(rest)
     form = form.filled(first.name, picture(first))
-    return convert(chain([first], rest), lambda item: pixels(item.name, picture(item), form), count, form)
+    return convert(chain([first], rest), lambda item: pixels(item.name, picture(item), form), count, form, first.name)
 
 
-def convert(items: Iterable[Item], to_pixels: Callable[[Item], Pixels], count: int, form: Form) -> Pixels:
-    """What `to_pixels` makes of each of `count` items, (N, C, H, W), by several threads, in the items' order."""
+def convert(items: Iterable[Item], to_pixels: Callable[[Item], Pixels], count: int, form: Form, place: str) -> Pixels:
+    """What `to_pixels` makes of each of `count` items, (N, C, H, W), by several threads, in the items' order.
+
+    Raises DataError that names `place` for more pixels than the machine's memory holds.
+    """
+    _require_memory(place, count, form)
     found = np.empty((count, *form.shape), dtype=np.uint8)
 
     def put(numbered: tuple[int, Item]) -> None:
@@ -153,7 +171,7 @@ def in_channels(name: str, array: Pixels, form: Form) -> Pixels:
     coloured = array.ndim > 2 and array.shape[-1] == 3
     if coloured and form.channels == 1:
         if (array != array[..., :1]).any():
-            raise DataError(f"{name}: in colour, expected grey. State channels=3, or convert it first")
+            raise DataError(f"{name}: in colour, expected grey. {form.advice.grey}")
         array, coloured = array[..., 0], False
     if not coloured:
         return np.stack([array] * form.shape[0], axis=-3)
@@ -217,12 +235,19 @@ def _refuse_transparent(name: str, image: Image.Image) -> None:
         )
 
 
+def _require_memory(place: str, count: int, form: Form) -> None:
+    needed, memory = count * math.prod(form.shape), psutil.virtual_memory().total
+    if needed > memory:
+        images = f"{count:,} images at resolution {form.resolution:,} need {decimal(needed)}"
+        raise DataError(f"{place}: {images}, this machine has {decimal(memory)} of memory. State a smaller resolution")
+
+
 def _fitted(name: str, image: Image.Image, form: Form) -> Image.Image:
     """The picture at the form's resolution."""
     size = (form.shape[2], form.shape[1])
     if form.crop == "exact" and image.size != size:
         found, expected = (f"{width}×{height}" for width, height in (image.size, size))
-        raise DataError(f"{name}: {found} pixels, expected {expected}. State crop=centre or crop=stretch to resize")
+        raise DataError(f"{name}: {found} pixels, expected {expected}. {form.advice.size}")
     if form.crop == "centre":
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2

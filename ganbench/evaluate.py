@@ -10,7 +10,7 @@ import torch
 
 from ganbench.building import Workshop, load_data
 from ganbench.choices import parse_choice
-from ganbench.errors import ChoiceError, DataError
+from ganbench.errors import ChoiceError, DataError, GanbenchError
 from ganbench.evaluations import DEFAULT_SAMPLES, Asked, measured_as
 from ganbench.imagefiles import existing
 from ganbench.plan import references_of
@@ -45,6 +45,9 @@ def prepare(request: Request, registry: Registry, places: Places) -> Prepared:
     located = locate(request, registry)
     asked = _against(request, located.source) if request.against else _asked(request)
     dataset, evaluation = measured_as(asked, registry)
+    if request.extractor and evaluation.extractor is None:
+        reason = "no metric here needs one" if dataset.give("data") == "images" else f"{dataset} is no data set of them"
+        raise GanbenchError(f"--extractor: turns images into features, and {reason}")
     data = load_data(Workshop(registry, places, torch.device("cpu")), dataset.choice)
     samples = read_samples(located.source, data) if located.source.kind == "samples" else None
     usual = min(evaluation.samples, _available(data))
@@ -55,7 +58,9 @@ def prepare(request: Request, registry: Registry, places: Places) -> Prepared:
     if not len(data.train):
         references = tuple(reference for reference in references if reference.name != "real_floor")
     submission = _submission(located, samples, dataset.choice, evaluation)
-    notes = tuple(_notes(data, samples, count, usual))
+    notes = (*_notes_on_how(request, asked, evaluation, registry), *_notes(data, samples, count, usual))
+    if request.count and count < request.count:
+        notes = (f"Note: --count {request.count:,}: {count:,} is all that there is to compare.", *notes)
     return Prepared(submission, references, located.source, data.origin, notes)
 
 
@@ -67,6 +72,19 @@ def _available(data: Data) -> int:
 def _count(wanted: int, data: Data, samples: Samples | None) -> int:
     made = len(samples.samples) if samples else wanted
     return min(wanted, made, _available(data))
+
+
+def _notes_on_how(request: Request, asked: Asked, evaluation: Evaluation, registry: Registry) -> Iterator[str]:
+    """What is to be said of options that have it measured in another way than the suite does."""
+    options = [f"--{name}" for name in ("metric", "extractor") if getattr(request, name)]
+    if asked.suite is None or not options:
+        return
+    _, of_suite = measured_as(replace(asked, metrics=(), extractor=None), registry)
+    if replace(of_suite, samples=evaluation.samples) != evaluation:
+        yield (
+            f"Note: with {' and '.join(options)} it is not measured as suite {asked.suite.name} measures it, "
+            "so this row stands on a board of its own."
+        )
 
 
 def _notes(data: Data, samples: Samples | None, count: int, usual: int) -> Iterator[str]:

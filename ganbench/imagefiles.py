@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ganbench.archives import read_tar
 from ganbench.arrays import read_arrays, read_points_of
-from ganbench.decoding import EXTENSIONS, Crop, Encoded, Form, Images, decode, require_enough, shown
+from ganbench.decoding import EXTENSIONS, Advice, Crop, Encoded, Form, Images, decode, require_enough, shown
 from ganbench.errors import DataError
 
 __all__ = ["Images", "combined", "existing", "picture_names", "read_folder", "read_images", "read_points"]
@@ -24,14 +24,19 @@ ARCHIVES = (".tar", ".tar.gz", ".tgz")
 
 
 def read_images(
-    path: Path, resolution: int | None = None, channels: int | None = None, crop: Crop = "exact", key: str = ""
+    path: Path,
+    resolution: int | None = None,
+    channels: int | None = None,
+    crop: Crop = "exact",
+    key: str = "",
+    advice: Advice | None = None,
 ) -> Images:
     """All images of a folder, an .npz or .npy, or a tar archive.
 
     `resolution` and `channels` are the first image's where they are None; see `ganbench.decoding.Form`. `key` names an
-    .npz's array. Raises one DataError, which names the file and says what to do.
+    .npz's array. Raises one DataError, which names the file and says what to do: as `advice` has it.
     """
-    form, path = Form(resolution, channels, crop), existing(path)
+    form, path = Form(resolution, channels, crop, advice or Advice()), existing(path)
     if path.is_dir():
         return read_folder(path, form)
     if path.name.lower().endswith(ARRAYS):
@@ -44,7 +49,11 @@ def read_images(
 
 def read_points(path: Path) -> Tensor:
     """Points (N, D) float32 of an .npy, or of an .npz with one array or one called `points`. Raises DataError."""
-    return read_points_of(existing(path))
+    path = existing(path)
+    if path.is_dir() or not path.name.lower().endswith(ARRAYS):
+        came = "a folder" if path.is_dir() else "neither of these"
+        raise DataError(f"{shown(path)}: {came}; points come as an {' or '.join(ARRAYS)}")
+    return read_points_of(path)
 
 
 def read_folder(path: Path, form: Form) -> Images:

@@ -24,7 +24,15 @@ Row = Mapping[str, Any]
 
 WIDE = 100
 
-STATUS_STYLES = {"ok": "green", "done": "green", "fails": "red", "failed": "red", "broken": "red", "ambiguous": "red"}
+STATUS_STYLES = {
+    "ok": "green",
+    "done": "green",
+    "fails": "red",
+    "failed": "red",
+    "broken": "red",
+    "ambiguous": "red",
+    "damaged": "red",
+}
 
 WRAPPED = ("needs", "subject", "variant", "summary", "paper", "description", "reason", "cause", "detail")
 

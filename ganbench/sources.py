@@ -11,7 +11,7 @@ from ganbench.errors import ChoiceError, DataError, GanbenchError
 from ganbench.imagefiles import existing
 from ganbench.plugins import Registry
 from ganbench.store import TRIAL, read_job
-from ganbench.submissions import is_script
+from ganbench.submissions import is_cut, is_script
 from ganbench.tasks import Source
 from ganbench.terms import Choice, Trial
 from ganbench.views import one_line
@@ -64,6 +64,10 @@ def locate(request: Request, registry: Registry) -> Located:
         return _weights(request, path, registry)
     if request.network is not None:
         raise GanbenchError(f"--network: is for the weights in a file that ends in {SAFETENSORS}; {path} does not")
+    if is_cut(path):
+        raise DataError(
+            f"{path}: begins as TorchScript does and has no end: it may be cut. Save it again, or copy it again"
+        )
     if not is_script(path):
         raise DataError(
             f"{path}: neither {SAFETENSORS} nor TorchScript. A pickled model is never loaded, for reading it would run "

@@ -17,18 +17,22 @@ Row = dict[str, Any]
 
 
 def stock_rows(*, verify: bool = False) -> list[Row]:
-    """One row an entry: kind, size, age and what it was computed from; with `verify`, whether it is intact."""
+    """One row an entry: kind, size, age, what it was computed from and, where it is damaged, the reason.
+
+    Headers are always read, tensors with `verify` only.
+    """
     rows = []
     for entry in cache.entries():
         problem = cache.damage(entry) if verify else entry.problem
         rows.append(
             {
-                "status": problem or "ok",
+                "status": "damaged" if problem else "ok",
                 "kind": entry.kind,
                 "size": decimal(entry.size),
                 "written": f"{datetime.fromtimestamp(entry.written, UTC):%Y-%m-%d %H:%M}",
-                "subject": ", ".join(_told(entry.identity)),
                 "file": entry.path.stem[:12],
+                "subject": _subject(entry),
+                "reason": problem,
             }
         )
     return rows
@@ -53,7 +57,14 @@ def place() -> Path:
     return cache_folder() / "computed"
 
 
-def _told(identity: cache.Identity) -> list[str]:
-    """The parts of an identity that a person reads: no hashes, no versions."""
-    names = ("dataset", "extractor", "statistic", "what", "source")
-    return [str(identity[name]) for name in names if identity.get(name)]
+def _subject(entry: cache.Entry) -> str:
+    """The parts of an identity that a person reads: no versions, and of a hash its beginning."""
+    told = {name: value for name, value in entry.identity.items() if value not in (None, "")}
+    if entry.kind == "data":
+        parameters = (f"{name}={told[name]}" for name in told if name not in ("data", "sha256", "version"))
+        return f"{told.get('data', '')}({', '.join(parameters)})" if told else ""
+    if entry.kind == "classifiers":
+        recipe = {**told.get("architecture", {}), **told.get("recipe", {})}
+        asked = [f"{name}={recipe[name]}" for name in ("resolution", "channels", "classes", "epochs") if name in recipe]
+        return ", ".join([f"trained on {told['data'][:12]}…" if "data" in told else "", *asked]).removeprefix(", ")
+    return ", ".join(str(told[name]) for name in ("dataset", "extractor", "statistic") if name in told)

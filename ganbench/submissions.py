@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import warnings
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from ganbench.building import Workshop
 from ganbench.datasets import quantise
-from ganbench.decoding import Crop, Images
+from ganbench.decoding import Advice, Crop, Images
 from ganbench.errors import DataError, PluginError, ResultsError
 from ganbench.imagefiles import combined, read_images, read_points
 from ganbench.metrics import spread
@@ -29,6 +30,17 @@ from ganbench.terms import Choice, Submission, content_key
 LATENT_BLOCK = 1000
 ROUNDING = 1e-4
 """How far outside of its range rounding alone may carry a pixel."""
+
+_EXPORT = "Export them in that form, or set the data set's resolution, if it has one"
+
+AS_DATA_SET = Advice(size=_EXPORT, grey="Convert it first: the data set is grey")
+"""For samples that must have the form of a data set."""
+
+AS_OPTIONS = Advice(
+    square="State --resolution N, and --crop centre or stretch",
+    size="State --resolution N, and --crop centre or stretch, to resize",
+)
+"""For images whose form is what the user says."""
 
 CHANGED = "{}: it has changed since it was looked at. Wait until it is written, and evaluate again"
 
@@ -75,8 +87,7 @@ def read_samples(source: Source, data: Data) -> Samples:
         points = read_points(source.path)
         _check_shape(source, tuple(points.shape[1:]), shape)
         return Samples(points, None, _sha256(source.path))
-    resize = source.crop != "exact"
-    images = read_images(source.path, shape[-1] if resize else None, shape[0], source.crop)
+    images = read_images(source.path, shape[-1], shape[0], source.crop, advice=AS_DATA_SET)
     _check_shape(source, tuple(images.images.shape[1:]), shape)
     labels = _labels(images, data)
     strange = labels is None and images.labels is not None and data.heldout_labels is not None
@@ -94,7 +105,7 @@ class Look:
 
 def look_at(path: Path, resolution: int | None = None, crop: Crop | None = None) -> Look:
     """The images at `path` in a word: 1 channel if all are grey. Raises DataError where they differ in size."""
-    images = read_images(path, resolution, 3, crop or "exact").images
+    images = read_images(path, resolution, 3, crop or "exact", advice=AS_OPTIONS).images
     grey = bool((images[:, :1] == images).all())
     return Look(len(images), int(images.shape[-1]), 1 if grey else 3)
 
@@ -127,7 +138,7 @@ def _check_shape(source: Source, came: tuple[int, ...], expected: tuple[int, ...
     if came == expected:
         return
     kind = "points" if len(expected) == 1 else "images"
-    hint = "" if kind == "points" else ". Export them in that form, or set the data set's resolution, if it has one"
+    hint = "" if kind == "points" else f". {_EXPORT}"
     raise DataError(f"{source}: {kind} of shape {came}, the data set's are {expected}{hint}")
 
 
@@ -188,8 +199,30 @@ def load_weights(generator: nn.Module, path: Path, network: Choice) -> None:
     try:
         load_model(generator, str(path))
     except (SafetensorError, RuntimeError, OSError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise ResultsError(f"{path}: does not fit generator '{network}' ({first_line})") from error
+        cause = _misfit(generator, path) if isinstance(error, RuntimeError) else ""
+        raise ResultsError(f"{path}: does not fit generator '{network}' ({cause or _last_line(error)})") from error
+
+
+def _misfit(generator: nn.Module, path: Path) -> str:
+    """The first tensors that the file lacks, has too many, or has in another shape; nothing where there are none."""
+    expected = {name: list(tensor.shape) for name, tensor in generator.state_dict().items()}
+    with safe_open(path, "pt") as file:
+        found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  # it is no mapping
+    problems = {
+        "it lacks ": [name for name in expected if name not in found],
+        "it has also ": [name for name in found if name not in expected],
+        "": [
+            f"{name} has shape {tuple(shape)}, expected {tuple(expected[name])}"
+            for name, shape in found.items()
+            if shape != expected.get(name, shape)
+        ],
+    }
+    return "; ".join(f"{words}{_first_two(items)}" for words, items in problems.items() if items)
+
+
+def _first_two(items: Sequence[str]) -> str:
+    more = f" and {len(items) - 2} more" if len(items) > 2 else ""
+    return f"{', '.join(items[:2])}{more}"
 
 
 def _load_script(path: Path) -> nn.Module:
@@ -215,6 +248,15 @@ def is_script(path: Path) -> bool:
     except (OSError, zipfile.BadZipFile):
         return False
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)
+
+
+def is_cut(path: Path) -> bool:
+    """Whether the file begins as a ZIP archive does, TorchScript for one, and is not a whole one."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(file)
+    except OSError:
+        return False
 
 
 def _load_from_hub(source: Source) -> object:

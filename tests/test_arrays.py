@@ -72,6 +72,11 @@ def test_a_resolution_resizes_each_image_as_a_picture(tmp_path):
         read_arrays(path, Form(4, 3))
 
 
+def test_a_resolution_that_no_memory_holds_is_refused_with_the_file(tmp_path):
+    with pytest.raises(DataError, match=rf"^{tmp_path}/a\.npz: images: 12 images at resolution 100,000,000 need"):
+        read_arrays(put(tmp_path / "a.npz", images=IMAGES), Form(10**8, 3, "stretch"))
+
+
 BAD = {
     "NaN": (np.where(IMAGES > 250, np.nan, IMAGES), "numbers that are not finite, expected uint8 from 0 to 255"),
     "0 to 1": (IMAGES / 255, r"from 0 to 1, expected uint8.*Save \(x \* 255\)\.round\(\)\.clip\(0, 255\)"),
@@ -159,6 +164,7 @@ def test_no_pickle_is_ever_loaded(tmp_path):
         (np.zeros((20, 2), int), "expected points: floating numbers of shape"),
         (np.zeros(20), "expected points: floating numbers of shape"),
         (np.full((20, 2), np.inf), "not all numbers are finite"),
+        (np.full((20, 2), 1e300), "not all numbers are finite as float32"),
         (np.zeros((3, 2)), "3 points, expected at least 10"),
     ],
 )

@@ -6,7 +6,7 @@ from picture_files import encoded, noise, png
 from PIL import Image
 
 from ganbench import decoding
-from ganbench.decoding import Encoded, Form, decode, in_channels, picture, pixels
+from ganbench.decoding import Advice, Encoded, Form, decode, in_channels, picture, pixels
 from ganbench.errors import DataError
 
 RGB = noise(8, 8, 3)
@@ -115,6 +115,23 @@ def test_another_size_is_cut_or_stretched(crop, columns):
 def test_what_has_the_size_already_is_not_touched_by_cropping():
     for crop in ("exact", "centre", "stretch"):
         assert np.array_equal(read(encoded(RGB), Form(8, 3, crop)), RGB.transpose(2, 0, 1))
+
+
+def test_more_pixels_than_memory_holds_are_refused_before_any_are_made():
+    message = r"^a.png: 2 images at resolution 100,000,000 need 20.0 PB, this machine has .* of memory. State a smaller"
+    with pytest.raises(DataError, match=message):
+        decode([held(encoded(GREY), "a.png")] * 2, 2, Form(10**8, 1, "stretch"))
+
+
+def test_advice_is_that_of_whoever_asked():
+    advice = Advice(square="Cut it", size="Resize it", grey="Bleach it")
+    wide = noise(8, 16, 3)
+    with pytest.raises(DataError, match=r"expected a square\. Cut it$"):
+        decode([held(encoded(wide))], 1, Form(advice=advice))
+    with pytest.raises(DataError, match=r"16×8 pixels, expected 8×8\. Resize it$"):
+        read(encoded(wide), Form(8, 3, advice=advice))
+    with pytest.raises(DataError, match=r"expected grey\. Bleach it$"):
+        read(encoded(RGB), Form(8, 1, advice=advice))
 
 
 def test_halving_averages_with_the_triangle_filter():

@@ -5,18 +5,25 @@ import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from commands import ganbench, write_suite
+from picture_files import noise
 from PIL import Image
 from torch import nn
 
 from ganbench import load_results
+from ganbench.evaluate import prepare
+from ganbench.plugins import discover
+from ganbench.protocols import Places
+from ganbench.sources import Request
 from ganbench.store import LOG, TRIAL, Store, find_attempt
 
 SAMPLES = 500
+ODD = Path(__file__).with_name("odd.py")
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +217,38 @@ def test_sizes_are_brought_together_where_that_is_asked_for(pictures, tmp_path):
     assert "folder(crop=stretch, path=" in fitted.out
 
 
+# --- what its reader must know
+
+
+@pytest.fixture
+def notes(tmp_path):
+    """A function that gives the notes on 20 images, compared with digits as asked."""
+    np.savez(tmp_path / "images.npz", images=noise(20, 8, 8))
+
+    def ask(**asked):
+        return prepare(Request(tmp_path / "images.npz", dataset="digits", **asked), discover(), Places()).notes
+
+    return ask
+
+
+def test_a_count_that_cannot_be_had_is_noted(notes):
+    cut, fewer = notes(count=5000)
+    assert cut == "Note: --count 5,000: 20 is all that there is to compare."
+    assert fewer.startswith("Note: 20 samples are compared")
+    assert notes(count=20) == notes() == (fewer,)
+
+
+def test_options_that_part_a_row_from_its_suite_are_noted(notes, suite):
+    apart, _ = notes(suite=str(suite), metric=("frechet",))
+    assert apart == (
+        "Note: with --metric it is not measured as suite tiny measures it, so this row stands on a board of its own."
+    )
+    assert len(notes(suite=str(suite), extractor="digits")) == 1
+    both, _ = notes(suite=str(suite), metric=("frechet",), extractor="mnist")
+    assert "with --metric and --extractor" in both
+    assert len(notes(metric=("frechet",))) == 1
+
+
 # --- requests that cannot be met
 
 
@@ -236,7 +275,7 @@ REFUSED = {
     "nothing there": (("--samples", "{files}/absent"), "absent: no such file or folder"),
     "no images there": (("--samples", "{files}/empty"), "empty: no images"),
     "a torn file": (("--samples", "{files}/torn.npz"), "torn.npz: "),
-    "images of another size": (("--samples", "{files}/wide.npz"), "of shape (1, 9, 9), the data set's are (1, 8, 8)"),
+    "images of another size": (("--samples", "{files}/wide.npz"), "images[0]: 9×9 pixels, expected 8×8. Export them"),
     "a pickle": (("--generator", "{files}/pickled.pt", "--latent-dim", 2), "A pickled model is never loaded"),
     "weights alone": (("--generator", "{files}/weights.safetensors"), "no trial.json of its training lies beside it"),
     "weights without latents": (
@@ -259,6 +298,14 @@ REFUSED = {
     "a file to compare with": (
         ("--samples", "{files}/wide.npz", "--against", "{files}/wide.npz", "--no-dataset"),
         "not a folder. For a file write --dataset npz:FILE",
+    ),
+    "an extractor of points": (
+        ("--samples", "{files}/points.npy", "--dataset", "ring8", "--extractor", "digits"),
+        "--extractor: turns images into features, and ring8 is no data set of them",
+    ),
+    "an extractor for nothing": (
+        ("--samples", "{files}/wide.npz", "--extractor", "digits", "--metric", "drawing", "--plugin", ODD),
+        "--extractor: turns images into features, and no metric here needs one",
     ),
     "a name of nothing": (("--samples", "{files}/points.npy", "--name", " "), "--name: expected a few words"),
 }  # fmt: skip

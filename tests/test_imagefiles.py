@@ -201,6 +201,15 @@ def test_points_are_read_as_they_are(tmp_path):
         np.testing.assert_allclose(found.numpy(), points, rtol=1e-6)
 
 
+def test_points_come_in_numpys_files_only(tmp_path):
+    put_pictures(tmp_path / "folder")
+    (tmp_path / "a.csv").write_text("1,2")
+    with pytest.raises(DataError, match=rf"^{tmp_path}/folder: a folder; points come as an \.npz or \.npy$"):
+        read_points(tmp_path / "folder")
+    with pytest.raises(DataError, match=rf"^{tmp_path}/a\.csv: .*points come as an \.npz or \.npy$"):
+        read_points(tmp_path / "a.csv")
+
+
 @given(st.permutations(range(4)))
 def test_the_hash_of_files_depends_on_their_order(order):
     names, digests = list("wxyz"), ["1", "2", "3", "4"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small import reference, registry, trial
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import DataError, GanbenchError
 from ganbench.sources import Request, locate
 from ganbench.store import GENERATOR, Store
 from ganbench.tasks import Source
@@ -77,6 +77,15 @@ def test_where_it_lies_does_not_depend_on_the_working_folder(tmp_path, monkeypat
     (tmp_path / "pictures").mkdir()
     located = locate(Request(samples=Path("pictures"), against=Path("real"), crop="centre"), registry())
     assert located.source == Source("samples", tmp_path / "pictures", crop="centre")
+
+
+def test_a_script_without_its_end_is_told_from_what_is_no_script(tmp_path):
+    (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04" + bytes(100))
+    (tmp_path / "text.pt").write_bytes(b"hello")
+    with pytest.raises(DataError, match=r"cut\.pt: begins as TorchScript does and has no end: it may be cut"):
+        locate(Request(generator=tmp_path / "cut.pt", dataset="ring8", latent_dim=2), registry())
+    with pytest.raises(DataError, match=r"text\.pt: neither \.safetensors nor TorchScript"):
+        locate(Request(generator=tmp_path / "text.pt", dataset="ring8", latent_dim=2), registry())
 
 
 def test_a_source_says_in_a_message_what_it_is():

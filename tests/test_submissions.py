@@ -136,8 +136,32 @@ def test_labels_of_an_array_are_taken_as_they_are(tmp_path):
 
 
 def test_images_of_another_size_are_refused_with_both_shapes(tmp_path):
-    with pytest.raises(DataError, match=r"images of shape \(1, 4, 4\), the data set's are \(1, 8, 8\)"):
-        read_samples(write_images(tmp_path, ["cat"]), pictures(CATS, size=8))
+    source = write_images(tmp_path, ["cat"], size=8)
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "cat" / "5.png")
+    with pytest.raises(DataError, match=r"5\.png: 4×4 pixels, expected 8×8\. Export them in that form") as caught:
+        read_samples(source, pictures(CATS, size=8))
+    assert "crop" not in str(caught.value)
+    with pytest.raises(DataError, match=r"0\.png: 8×8 pixels, expected 4×4"):
+        read_samples(source, pictures(CATS))
+
+
+def test_coloured_images_are_refused_with_what_can_be_done_here(tmp_path):
+    source = write_images(tmp_path, ["cat"])
+    Image.fromarray(np.eye(4, dtype=np.uint8)).convert("RGB").save(tmp_path / "cat" / "0.png")
+    read_samples(source, pictures())
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "cat" / "0.png")
+    with pytest.raises(DataError, match=r"in colour, expected grey\. Convert it first: the data set is grey$"):
+        read_samples(source, pictures())
+
+
+def test_a_look_names_options_where_sizes_differ(tmp_path):
+    source = write_images(tmp_path, ["cat"])
+    Image.new("L", (8, 8)).save(tmp_path / "cat" / "5.png")
+    with pytest.raises(DataError, match=r"expected 4×4\. State --resolution N, and --crop centre or stretch, to"):
+        look_at(source.path)
+    Image.new("L", (8, 4)).save(tmp_path / "cat" / "0.png")
+    with pytest.raises(DataError, match=r"expected a square\. State --resolution N, and --crop centre or stretch$"):
+        look_at(source.path)
 
 
 def test_images_are_resized_where_that_was_asked_for(tmp_path):
@@ -254,8 +278,29 @@ def test_weights_go_into_the_network_that_was_named(tmp_path):
     with torch.no_grad():
         assert torch.equal(samples, generator(evaluation_latents(0, 3, 10)))
     wider = Source("safetensors", source.path, network.with_parameters(width=5))
-    with pytest.raises(ResultsError, match=r"w\.safetensors: does not fit generator 'mlp\(depth=1, width=5\)'"):
+    message = (
+        r"w\.safetensors: does not fit generator 'mlp\(depth=1, width=5\)' \(.*\(4, 3\), expected \(5, 3\).* more\)$"
+    )
+    with pytest.raises(ResultsError, match=message):
         given(submission("safetensors"), wider, RING, 10, WORKSHOP)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"), [(3, r"it lacks layers.6.weight, layers.6.bias; layers.4"), (1, r"it has also .+\..+")]
+)
+def test_weights_of_another_depth_are_told_by_names(tmp_path, wanted, message):
+    network = Choice("mlp").with_parameters(width=4, depth=2)
+    save_model(WORKSHOP.make("generator", network, 3, (2,)), str(tmp_path / "w.safetensors"))
+    source = Source("safetensors", tmp_path / "w.safetensors", network.with_parameters(depth=wanted))
+    with pytest.raises(ResultsError, match=message):
+        given(submission("safetensors"), source, RING, 10, WORKSHOP)
+
+
+def test_weights_that_are_none_are_told_by_their_cause(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"hello")
+    source = Source("safetensors", tmp_path / "w.safetensors", Choice("mlp"))
+    with pytest.raises(ResultsError, match=r"does not fit generator 'mlp' \(.*header"):
+        given(submission("safetensors"), source, RING, 10, WORKSHOP)
 
 
 # --- what a submission is
