@@ -67,4 +67,5 @@ def _subject(entry: cache.Entry) -> str:
         recipe = {**told.get("architecture", {}), **told.get("recipe", {})}
         asked = [f"{name}={recipe[name]}" for name in ("resolution", "channels", "classes", "epochs") if name in recipe]
         return ", ".join([f"trained on {told['data'][:12]}…" if "data" in told else "", *asked]).removeprefix(", ")
-    return ", ".join(str(told[name]) for name in ("dataset", "extractor", "statistic") if name in told)
+    words = {"dataset": "{}", "extractor": "extractor {}", "statistic": "{}"}
+    return ", ".join(word.format(told[name]) for name, word in words.items() if name in told)

@@ -25,7 +25,7 @@ IDENTITIES = {
 
 SUBJECTS = {
     "data": "folder(crop=stretch, resolution=8)",
-    "features": "digits of 1, digits of 1",
+    "features": "digits of 1, extractor digits of 1",
     "statistics": "ring8 of 1, nearest/1",
     "classifiers": "trained on 0123456789ab…, resolution=28, channels=1, classes=10, epochs=12",
 }
