@@ -77,6 +77,7 @@ def _read(path: Path, usual: tuple[str, ...], key: str) -> _Read:
             name = _chosen(place, loaded.files, usual, key)
             labels = loaded[LABELS] if LABELS in loaded.files else None
             return _Read(f"{place}: {name}", loaded[name], labels, sha256)
+    # A damaged size asks for absurd memory, a damaged zip entry for a compression that there is not.
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, MemoryError, NotImplementedError) as error:
         raise DataError(f"{place}: {_cause(error)}") from error
 

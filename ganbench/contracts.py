@@ -6,120 +6,13 @@ it stands for what that parameter holds. A mapping `{"norm": ("batch",)}` is tru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ganbench.errors import PluginError, suggest
+from ganbench.rules import KEYS, Rule, parameter_in
 from ganbench.terms import PACKING, Choice, Component, Kind
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What may be stated: in words, as a test of one item, and the lengths that a tuple of such items may have.
-
-    An item may stand `alone` too, without a tuple around it.
-    """
-
-    expected: str
-    fits: Callable[[Any], bool]
-    lengths: Container[int] = ()
-    alone: bool = True
-
-    def allows(self, stated: Any, *, names: bool = False) -> bool:
-        """Whether that may be stated; with `names`, also as a parameter's name in braces."""
-        if names and _parameter_in(stated):
-            return True
-        if isinstance(stated, tuple | list):
-            others = [item for item in stated if not (names and _parameter_in(item))]
-            return len(stated) in self.lengths and all(map(self.fits, others))
-        return self.alone and self.fits(stated)
-
-
-def integer(lowest: int) -> Callable[[Any], bool]:
-    """The test of an integer, which a bool is not, of at least `lowest`."""
-    return lambda value: type(value) is int and value >= lowest
-
-
-def nonblank(value: Any) -> bool:
-    """Whether that is text, and not blank."""
-    return isinstance(value, str) and bool(value.strip())
-
-
-def one_of(*words: str) -> Callable[[Any], bool]:
-    """The test of one of these words."""
-    return lambda value: isinstance(value, str) and value in words
-
-
-def _flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _settings(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
-
-
-_FLAG = Rule("True or False", _flag)
-_WORDS = Rule("text", lambda value: isinstance(value, str))
-_LOGITS = Rule("a kind of logits, as 'scalar'", nonblank)
-_COUNT = Rule("an integer of at least 0", integer(0))
-_POSITIVE = Rule("an integer of at least 1", integer(1))
-_SUITED = Rule("'points', 'images' or a tuple of both", one_of("points", "images"), lengths=(1, 2))
-_NETWORK = {"data": _SUITED, "power_of_two": _FLAG, "min_resolution": _POSITIVE}
-_OBJECTIVE = {"logits": _LOGITS, "independent": _FLAG}
-
-KEYS: dict[Kind, dict[str, dict[str, Rule]]] = {
-    "generator": {"needs": _NETWORK, "gives": {}},
-    "discriminator": {
-        "needs": _NETWORK,
-        "gives": {
-            "logits": _LOGITS,
-            "mixes_batch": Rule(
-                "True, False or a mapping of parameters to values", lambda value: _flag(value) or _settings(value)
-            ),
-            "independent": Rule("a mapping of parameters to values", _settings),
-        },
-    },
-    "loss": {"needs": _OBJECTIVE, "gives": {}},
-    "penalty": {"needs": _OBJECTIVE, "gives": {}},
-    "dataset": {
-        "needs": {},
-        "gives": {
-            "data": Rule("'points' or 'images'", one_of("points", "images")),
-            "shape": Rule("positive integers (D,) or (C, H, W)", integer(1), lengths=(1, 3), alone=False),
-            "classes": _COUNT,
-            "vocabulary": _WORDS,
-            "modes": _COUNT,
-            "density": _FLAG,
-            "splits": Rule("two integers (train, heldout) of at least 0", integer(0), lengths=(2,), alone=False),
-            "extractor": _WORDS,
-            "samples": _POSITIVE,
-            "licence": _WORDS,
-            "source": _WORDS,
-        },
-    },
-    "metric": {
-        "needs": {
-            "data": _SUITED,
-            "modes": _FLAG,
-            "density": _FLAG,
-            "features": Rule("True, False or 'images'", lambda value: _flag(value) or one_of("images")(value)),
-            "classes": _FLAG,
-            "logits": _FLAG,
-            "labels": _FLAG,
-            "training": _FLAG,
-        },
-        "gives": {},
-    },
-    "extractor": {
-        "needs": {
-            "channels": Rule("an integer of at least 1 or a tuple of them", integer(1), lengths=range(1, 100)),
-            "labels": _FLAG,
-        },
-        "gives": {"classes": _COUNT, "vocabulary": _WORDS, "logits": _FLAG},
-    },
-}
-"""By kind, the keys that `needs` and `gives` may hold, and what under each. Documented in docs/components.md."""
 
 
 @dataclass(frozen=True)
@@ -326,19 +219,13 @@ def _filled(stated: Any, part: Part) -> Any:
     """`stated` with every `"{parameter}"` replaced by what that parameter holds."""
     if isinstance(stated, tuple | list):
         return tuple(_filled(item, part) for item in stated)
-    parameter = _parameter_in(stated)
+    parameter = parameter_in(stated)
     if not parameter:
         return stated
     known = part.choice.all_parameters()
     if parameter not in known:
         raise PluginError(f"{part.component.name}: its contract names '{stated}'.{suggest(parameter, known)}")
     return known[parameter]
-
-
-def _parameter_in(stated: Any) -> str:
-    """`resolution` of `"{resolution}"`; empty for anything else."""
-    braced = isinstance(stated, str) and stated.startswith("{") and stated.endswith("}")
-    return stated[1:-1] if braced else ""
 
 
 def _several(stated: Any) -> tuple[Any, ...]:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from ganbench import hookspecs
-from ganbench.contracts import Rule, check_contract, integer, nonblank, one_of
+from ganbench.contracts import check_contract
 from ganbench.errors import GanbenchError, PluginError, suggest
 from ganbench.hookspecs import API_VERSION, HOOKS, PROJECT
+from ganbench.rules import Rule, integer, nonblank, one_of
 from ganbench.terms import NAME, Component, Kind, Measure, Recipe
 
 if TYPE_CHECKING:

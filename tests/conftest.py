@@ -23,7 +23,7 @@ def own_cache(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def cuda():
     """The GPU; a test that asks for it is skipped where there is none."""
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available():  # no CPU can stand in for what is only true of a GPU
         pytest.skip("needs a CUDA device")
     return torch.device("cuda:0")
 

@@ -241,7 +241,7 @@ def test_a_request_that_cannot_be_met_is_one_message_and_status_2(
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tiny, tmp_path, device, monkeypatch):
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available():  # then `cuda` is there, and nothing is to be refused
         pytest.skip("this machine has a GPU")
     result = ganbench("run", tiny, "--results", tmp_path / "none", "--device", device)
     assert result.status == 2

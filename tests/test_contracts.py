@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from ganbench.contracts import (
-    KEYS,
     Combination,
     Part,
     adapt,
@@ -20,6 +19,7 @@ from ganbench.contracts import (
     shape_of,
 )
 from ganbench.errors import PluginError
+from ganbench.rules import KEYS
 from ganbench.terms import KINDS, Choice, Component, Measure
 
 IMAGES = {"data": "images", "power_of_two": True, "min_resolution": 8}

@@ -23,7 +23,7 @@ import ganbench
 from ganbench import cli, hookspecs, terms
 from ganbench.building import Workshop, build_evaluator, load_data, load_extractor
 from ganbench.choices import resolve
-from ganbench.contracts import KEYS, Part, check_contract, metric_mismatch
+from ganbench.contracts import Part, check_contract, metric_mismatch
 from ganbench.errors import PluginError
 from ganbench.evaluations import DEFAULT_METRICS, Asked, measured_as
 from ganbench.extraction import extract
@@ -32,6 +32,7 @@ from ganbench.objective import Objective
 from ganbench.plan import plan
 from ganbench.plugins import discover
 from ganbench.protocols import Data, Evidence, Extractor, Game, Places
+from ganbench.rules import KEYS
 from ganbench.settings import TABLES, keys_of
 from ganbench.signatures import parameters_of
 from ganbench.statistics import BOARD_COLUMNS

@@ -328,6 +328,7 @@ def test_reports_are_written_beside_the_runs(results):
 @pytest.fixture(scope="module")
 def chromium():
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    # The package cannot bring a browser; what the page holds is tested without one as well.
     return found or pytest.skip("no Chromium to open the page in")
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ganbench.errors import ChoiceError, DataError
+from ganbench.metrics import spread
 from ganbench.protocols import Evidence, Tensors
 from ganbench.terms import Score
 from ganbench_metrics.histograms import binomial_noise, counts_of, quadratic_noise, variance
@@ -92,7 +93,7 @@ def _centres(train: Tensor, real: Tensor, bins: int) -> Tensors:
     from sklearn.cluster import KMeans
 
     count = min(len(train), FITTED_PER_BIN * bins)
-    fitted = train[torch.arange(count) * len(train) // count].cpu()  # float32 will do: any centres make bins
+    fitted = train[spread(len(train), count)].cpu()  # float32 will do: any centres make bins
     centres = torch.from_numpy(KMeans(bins, n_init=1, random_state=0).fit(fitted.numpy()).cluster_centers_).double()
     return {"centres": centres, "counts": _assigned(real, centres.to(real.device))}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ganbench.metrics import spread
 from ganbench.protocols import Evidence
 from ganbench.terms import Score
 from ganbench_metrics.histograms import binomial_noise
@@ -80,7 +81,7 @@ def _looked_at(evidence: Evidence) -> tuple[str, Tensor, Tensor]:
 
 
 def _at_most(samples: Tensor, count: int) -> Tensor:
-    return samples if len(samples) <= count else samples[torch.arange(count) * len(samples) // count]
+    return samples if len(samples) <= count else samples[spread(len(samples), count)]
 
 
 def _halves(samples: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:

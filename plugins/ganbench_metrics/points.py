@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganbench.datasets import seed_of
 from ganbench.errors import ChoiceError, DataError
+from ganbench.metrics import spread
 from ganbench.protocols import Evidence, Tensors
 from ganbench.terms import Score
 from ganbench_metrics.protocol import blank
@@ -149,7 +150,7 @@ def _influence_error(own: Tensors, other: Tensors) -> float:
 
 def _spread(points: Tensor, most: int) -> Tensor:
     """At most `most` of the points, evenly spaced."""
-    return points if len(points) <= most else points[torch.arange(most) * len(points) // most]
+    return points if len(points) <= most else points[spread(len(points), most)]
 
 
 def _among_real(real: Tensor) -> Tensors:

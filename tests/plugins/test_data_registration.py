@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from ganbench.choices import resolve
-from ganbench.contracts import KEYS, Part, metric_mismatch
+from ganbench.contracts import Part, metric_mismatch
 from ganbench.hookspecs import API_VERSION, HOOKS
 from ganbench.plugins import discover
+from ganbench.rules import KEYS
 from ganbench.terms import Choice
 
 PACKAGES = [

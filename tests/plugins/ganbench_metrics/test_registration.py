@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import ganbench_metrics
-from ganbench.contracts import KEYS
+from ganbench.rules import KEYS
 
 COMPONENTS = list(ganbench_metrics.ganbench_metrics())
 
