@@ -1,6 +1,8 @@
 """Write anew the parts of the pages that a command prints: `python docs/generate.py`.
 
-Such a part stands between `<!-- begin: ganbench … -->` and `<!-- end -->`.
+Such a part stands between `<!-- begin: ganbench … -->` and `<!-- end -->`. With names of pages, as in `python
+docs/generate.py performance`, only those are written. The page on performance is written for its name alone: its
+command takes minutes, and wants a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -9,9 +11,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 PART = re.compile(r"(<!-- begin: ganbench (?P<arguments>[^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+SLOW = ("performance",)
 
 
 def regenerated(text: str) -> str:
@@ -24,6 +29,14 @@ def _printed(arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
 
 
+def pages(names: Sequence[str]) -> list[Path]:
+    """The pages of these names, or all that take no minutes."""
+    folder = Path(__file__).parent
+    if names:
+        return [folder / f"{name}.md" for name in names]
+    return [page for page in sorted(folder.glob("*.md")) if page.stem not in SLOW]
+
+
 if __name__ == "__main__":
-    for page in sorted(Path(__file__).parent.glob("*.md")):
+    for page in pages(sys.argv[1:]):
         page.write_text(regenerated(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -137,35 +137,49 @@ def peak_memory_bytes(device: torch.device) -> int:
 
 
 class Tally:
-    """Means over updates of what one player reports, kept on the device: nothing is read before `read`."""
+    """Means over updates of what one player reports, kept on the device: nothing is read before `read`.
 
-    def __init__(self, device: torch.device) -> None:
-        self._sums: dict[tuple[str, ...], tuple[Tensor, int]] = {}
-        self._first_bad = torch.tensor(-1, device=device)
+    Sums live in place, so that a CUDA graph can add to them. With `seeds`, each value has one entry a seed.
+    """
 
-    def add(self, values: Mapping[str, Tensor], step: int) -> None:
-        """Take one update's scalars, and note `step` if one of them is the first that is not finite.
+    def __init__(self, device: torch.device, seeds: int | None = None) -> None:
+        self._seeds = seeds
+        self._sums: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}  # totals (names, …), and how many updates ()
+        self._first_bad = torch.full(() if seeds is None else (seeds,), -1, device=device)
+
+    def add(self, values: Mapping[str, Tensor], step: int | Tensor) -> None:
+        """Take one update's values, and note `step` if one of them is the first that is not finite.
 
         Updates may differ in what they report, as those of a lazy penalty do.
         """
-        row = torch.stack([value.detach().float() for value in values.values()])  # (names,)
-        known = self._sums.get(tuple(values))
-        self._sums[tuple(values)] = (row, 1) if known is None else (known[0] + row, known[1] + 1)
-        bad = ~row.isfinite().all() & (self._first_bad < 0)
-        self._first_bad = torch.where(bad, step, self._first_bad)
+        names = tuple(values)
+        row = torch.stack([value.detach().float() for value in values.values()])  # (names, …)
+        known = self._sums.get(names)
+        if known is None:
+            known = self._sums[names] = torch.zeros_like(row), torch.zeros((), device=row.device)
+        sums, updates = known
+        sums.add_(row)
+        updates.add_(1)
+        # A sum is not finite where one of its parts is not, and to have summed is cheaper than to look at each part.
+        fresh = row.sum(0).isfinite().logical_or_(self._first_bad >= 0)
+        self._first_bad.copy_(torch.where(fresh, self._first_bad, step))
 
-    def first_bad(self) -> int | None:
-        """The step of the first value that was not finite. Reads the device."""
-        step = int(self._first_bad)
-        return None if step < 0 else step
+    def first_bad(self) -> list[int | None]:
+        """For each seed, the step of the first value that was not finite. Reads the device."""
+        return [None if step < 0 else step for step in self._first_bad.reshape(-1).tolist()]
 
-    def read(self) -> dict[str, float]:
-        """The mean of each name over the updates that reported it since the last call. Reads the device."""
-        totals: dict[str, float] = {}
+    def read(self) -> list[dict[str, float]]:
+        """For each seed, the mean of each name over the updates that reported it since the last call.
+
+        Reads the device.
+        """
+        totals = [Counter[str]() for _ in range(self._seeds or 1)]
         counts: Counter[str] = Counter()
-        for names, (total, count) in self._sums.items():
-            for name, value in zip(names, total.tolist(), strict=True):
-                totals[name] = totals.get(name, 0.0) + value
-                counts[name] += count
-        self._sums = {}
-        return {name: total / counts[name] for name, total in totals.items()}
+        for names, (sums, updates) in self._sums.items():
+            for name, row in zip(names, sums.reshape(len(names), -1).tolist(), strict=True):
+                counts[name] += int(updates)
+                for total, value in zip(totals, row, strict=True):
+                    total[name] += value
+            sums.zero_()
+            updates.zero_()
+        return [{name: value / counts[name] for name, value in total.items() if counts[name]} for total in totals]

@@ -11,17 +11,21 @@ import torch
 from torch import nn
 
 import ganbench
+from ganbench.batches import Batches
+from ganbench.casts import Cast, Solo, Together
+from ganbench.drivers import Driver
 from ganbench.environment import PACKAGES, package_version, settle
 from ganbench.errors import DataError, PluginError
+from ganbench.graphs import CapturedStep
 from ganbench.inspection import check_data
 from ganbench.metrics import Evaluator, Labelled
 from ganbench.objective import Objective, blame
-from ganbench.players import Players, averaged, packed_shape
+from ganbench.players import Players, arranged, averaged, packed_shape
 from ganbench.plugins import Offer, Registry, Source
 from ganbench.protocols import Data, Extractor, Places
-from ganbench.seeding import global_stream, stream
-from ganbench.terms import PACKING, Choice, Component, Evaluation, Job, Kind, Trial
-from ganbench.training import Batches, Engine
+from ganbench.seeding import global_stream
+from ganbench.terms import PACKING, Choice, Component, Evaluation, Job, Kind, Precision, Trial
+from ganbench.training import Engine
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,12 @@ class Workshop:
             return target(*arguments, **parameters)
 
 
-def open_workshop(registry: Registry, places: Places, device: str = "cpu") -> Workshop:
+def open_workshop(
+    registry: Registry, places: Places, device: str = "cpu", precision: Precision = "float32"
+) -> Workshop:
     """A workshop in this process, which from now on computes as trials do: with one thread, and the same every time."""
     workshop = Workshop(registry, places, torch.device(device))
-    settle(workshop.device)
+    settle(workshop.device, precision)
     return workshop
 
 
@@ -181,7 +187,8 @@ def build_generator(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) ->
     """The generator with its initial weights, on the CPU: the trial's seed decides them, whatever the device."""
     choice = trial.variant.generator
     with global_stream(trial.seed, "generator"):
-        return _network(workshop, "generator", choice, trial.training.latent_dim, shape)
+        generator = _network(workshop, "generator", choice, trial.training.latent_dim, shape)
+    return arranged(generator, shape)
 
 
 def build_players(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> Players:
@@ -193,7 +200,7 @@ def build_players(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> P
         discriminator = _network(workshop, "discriminator", variant.discriminator, packed_shape(shape, packing))
     return Players(
         generator,
-        discriminator.to(workshop.device),
+        arranged(discriminator, shape).to(workshop.device),
         None if trial.training.ema_half_life_kimg is None else averaged(generator),
         shape,
         packing,
@@ -218,14 +225,36 @@ def build_objective(workshop: Workshop, trial: Trial) -> Objective:
     )
 
 
-def build_engine(workshop: Workshop, trial: Trial, data: Data) -> Engine:
+def build_engine(workshop: Workshop, trial: Trial, data: Data, driver: Driver = Driver()) -> Engine:
     """A trial ready for its first step. Two engines of the same trial do the same."""
-    samples = data.train.to(workshop.device)
-    labels = None if data.train_labels is None else data.train_labels.to(workshop.device)
-    rng = stream(trial.seed, "data", workshop.device)
-    batches = Batches(samples, labels, trial.training.batch_size, rng)
     players = build_players(workshop, trial, tuple(data.train.shape[1:]))
-    return Engine(players, build_objective(workshop, trial), batches, trial.training, trial.seed)
+    return _engine(workshop, [trial], data, Solo(players, trial.seed, trial.training.precision), driver)
+
+
+def build_group(workshop: Workshop, trials: Sequence[Trial], data: Data, driver: Driver) -> Engine:
+    """Trials that differ in their seeds alone, ready to train together. Raises NotTogether where they cannot."""
+    shape = tuple(data.train.shape[1:])
+    players = [build_players(workshop, trial, shape) for trial in trials]
+    seeds = [trial.seed for trial in trials]
+    return _engine(workshop, trials, data, Together(players, seeds, trials[0].training.precision), driver)
+
+
+def _engine(workshop: Workshop, trials: Sequence[Trial], data: Data, cast: Cast, driver: Driver) -> Engine:
+    training, device = trials[0].training, workshop.device
+    labels = None if data.train_labels is None else data.train_labels.to(device)
+    batches = Batches(
+        data.train.to(device),
+        labels,
+        training.batch_size,
+        [trial.seed for trial in trials],
+        together=cast.together,
+        flips=training.flips,
+    )
+    captured = driver.captured and device.type == "cuda"
+    engine = Engine(cast, build_objective(workshop, trials[0]), batches, training, captured=captured)
+    if captured:
+        engine.capture(CapturedStep)
+    return engine
 
 
 def _network(workshop: Workshop, kind: Kind, choice: Choice, *arguments: object) -> nn.Module:

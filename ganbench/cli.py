@@ -22,14 +22,17 @@ from ganbench.options import (
     DataRootOption,
     DeviceOption,
     DownloadOption,
+    DriverOption,
     ListingOption,
     OnlyOption,
+    PerDeviceOption,
     PluginOption,
     ResultsArgument,
     ResultsOption,
     SuiteArgument,
     TableFormat,
     WeightsOption,
+    WorkersOption,
     absolute,
     echo_json,
     files_of,
@@ -71,9 +74,9 @@ def run(
     results: ResultsOption = None,
     only: OnlyOption = None,
     device: DeviceOption = "auto",
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Trials at a time. Default: one a core, or one a GPU.")
-    ] = None,
+    workers: WorkersOption = None,
+    per_device: PerDeviceOption = None,
+    driver: DriverOption = "auto",
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="End a trial that takes longer.")
     ] = None,
@@ -97,7 +100,7 @@ def run(
         raise GanbenchError(_nothing_to_train(read, planned))
     redo: Redo = "all" if force else "failed" if retry else "missing"
     places = Places(absolute(data_root), download, absolute(weights))
-    settings = Settings(places, device, workers, files_of(plugin), redo, timeout)
+    settings = Settings(places, device, workers, files_of(plugin), redo, timeout, driver=driver, per_device=per_device)
     folder = _results_folder(read, results)
     _announce(console, read, suite, planned, registry, folder)
     try:

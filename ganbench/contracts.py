@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganbench.errors import PluginError, suggest
-from ganbench.rules import KEYS, Rule, parameter_in
-from ganbench.terms import PACKING, Choice, Component, Kind
+from ganbench.rules import DRIVERS, KEYS, Rule, parameter_in
+from ganbench.terms import PACKING, Choice, Component, Faster, Kind, Training
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,22 @@ def adapt(component: Component, written: Choice) -> Choice:
     return written.with_parameters(**missing) if missing else written
 
 
-def incompatibility(combination: Combination, batch_size: int) -> str | None:
+def refused_drivers(combination: Combination) -> dict[Faster, str]:
+    """For each faster driver that a part's contract leaves out, which part that is, in a sentence."""
+    parts = [("generator", combination.generator), ("discriminator", combination.discriminator)]
+    parts += [("penalty" if index else "loss", part) for index, part in enumerate(combination.objective)]
+    refused: dict[Faster, str] = {}
+    faster: tuple[Faster, ...] = ("vectorised", "graph")
+    for role, part in parts:
+        allowed = _several(part.need("driver", DRIVERS))
+        for driver in (driver for driver in faster if driver not in allowed):
+            refused.setdefault(driver, f"{role} {part} needs the driver {' or '.join(allowed)}")
+    return refused
+
+
+def incompatibility(combination: Combination, training: Training) -> str | None:
     """Why these cannot train together, in a sentence; None if they can."""
-    return next(_reasons(combination, batch_size), None)
+    return next(_reasons(combination, training), None)
 
 
 def extractor_mismatch(extractor: Part, dataset: Part) -> str | None:
@@ -142,15 +155,18 @@ def _check_item(place: str, rules: Mapping[str, Rule], key: str, value: Any, *, 
         raise PluginError(f"{place} has {key}={value!r:.80}, expected {rules[key].expected}{otherwise}")
 
 
-def _reasons(combination: Combination, batch_size: int) -> Iterator[str]:
+def _reasons(combination: Combination, training: Training) -> Iterator[str]:
     dataset, discriminator = combination.dataset, combination.discriminator
     yield from _data_reasons("generator", combination.generator, dataset)
     yield from _data_reasons("discriminator", discriminator, dataset)
     for index, part in enumerate(combination.objective):
         yield from _objective_reasons("penalty" if index else "loss", part, discriminator)
     packing = discriminator.choice.get(PACKING, 1)
-    if isinstance(packing, int) and batch_size % packing:
-        yield f"discriminator {discriminator} packs {packing} samples, which does not divide batch_size {batch_size}"
+    if isinstance(packing, int) and training.batch_size % packing:
+        beside = f"batch_size {training.batch_size}"
+        yield f"discriminator {discriminator} packs {packing} samples, which does not divide {beside}"
+    if training.flips and dataset.give("data") != "images":
+        yield f"training with flips needs images, {dataset} has {dataset.give('data')}"
 
 
 def _data_reasons(role: str, part: Part, dataset: Part) -> Iterator[str]:

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 import ganbench
+from ganbench.terms import Precision
 
 PACKAGES = ("torch", "torchvision", "torch-fidelity", "numpy", "scipy", "scikit-learn", "pandas", "pluggy")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
 
 
-def describe_environment(device: torch.device) -> dict[str, Any]:
+def describe_environment(device: torch.device, precision: Precision = "float32") -> dict[str, Any]:
     """Versions, operating system, device and threads, as JSON's own types."""
     return {
         "ganbench": ganbench.__version__,
@@ -26,19 +27,28 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
         "device": device_name(device),
         "device_kind": device.type,
         "cuda": torch.version.cuda if device.type == "cuda" else None,
-        "precision": "float32",
+        "precision": effective_precision(device, precision),
         "threads": torch.get_num_threads(),
         "thread_variables": {name: os.environ.get(name) for name in THREAD_VARIABLES},
         "cores": os.cpu_count(),
     }
 
 
-def settle(device: torch.device) -> None:
-    """Bring this process into the state that every trial runs in: one thread, float32 throughout, its own GPU."""
+def settle(device: torch.device, precision: Precision = "float32") -> None:
+    """Bring this process into the state that every trial runs in: one thread, its precision, its own GPU."""
     torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
+    rounded = effective_precision(device, precision) == "tf32"
+    torch.backends.cudnn.allow_tf32 = rounded
+    torch.backends.cuda.matmul.allow_tf32 = rounded
     if device.type == "cuda":
         torch.cuda.set_device(device)
+
+
+def effective_precision(device: torch.device, precision: Precision) -> Precision:
+    """What networks compute in where `precision` is asked for: TF32 needs an NVIDIA GPU of 2020 (Ampere) or later."""
+    if precision != "tf32":
+        return precision
+    return "tf32" if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
 
 
 def package_version(name: str) -> str:

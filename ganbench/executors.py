@@ -1,4 +1,4 @@
-"""Where trials run: each in a process of its own, forked from a server that has torch loaded."""
+"""Where trials run: in processes forked from a server with torch loaded, one for each trial, or for several seeds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
+from ganbench.drivers import Findings
 from ganbench.errors import DataError, GanbenchError
 from ganbench.protocols import Places
 from ganbench.store import LOG
 from ganbench.tasks import Task
-from ganbench.terms import Choice, Job, Status
+from ganbench.terms import Choice, Job, Status, Trial
 
 ONE_THREAD: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
@@ -33,7 +34,10 @@ spin for each other cost far more than a second thread gains, and one thread giv
 
 
 class LocalProcesses:
-    """Up to `workers` jobs at a time on this machine. A process that dies takes its own job with it, and no other."""
+    """Up to `workers` jobs at a time on this machine. A process that dies takes its own job with it, and no other.
+
+    All pools of a run fork from one server, which starts with the first of them.
+    """
 
     def __init__(self, workers: int) -> None:
         os.environ.update(ONE_THREAD)
@@ -55,12 +59,22 @@ class LocalProcesses:
             self._pool.stop()  # type: ignore[no-untyped-call]  # kills what still runs: its attempts stay without a record, so they never happened
         self._pool.join()
 
-    def submit(self, task: Task, seconds: float | None = None) -> Future[None]:
-        """Start the task as soon as a process is free, and kill it if it takes longer than `seconds`.
+    def submit(self, tasks: Sequence[Task], seconds: float | None = None) -> Future[str]:
+        """Start the tasks together as soon as a process is free, and kill it if it takes longer than `seconds`.
 
-        Its record is in its attempt's folder afterwards, unless its process came to a bad end.
+        Their records are in their attempts' folders afterwards, unless the process came to a bad end, or says why they
+        could not be done together.
         """
-        future: Future[None] = self._pool.schedule(_perform, args=[task], timeout=seconds)
+        future: Future[str] = self._pool.schedule(_perform, args=[tasks], timeout=seconds)
+        return future
+
+    def survey(
+        self, trial: Trial, places: Places, device: str, plugin_files: Sequence[Path], seconds: float
+    ) -> Future[Findings]:
+        """Find out, by a few steps, what a trial costs and which drivers it can have."""
+        future: Future[Findings] = self._pool.schedule(
+            _survey, args=[trial, places, device, plugin_files], timeout=seconds
+        )
         return future
 
     def prepare(self, job: Job, places: Places, device: str, plugin_files: Sequence[Path]) -> None:
@@ -76,24 +90,22 @@ class LocalProcesses:
         found: str = self._pool.schedule(_origin, args=[dataset, places, plugin_files]).result()
         return found
 
-    def cuda_devices(self) -> list[str]:
-        """The names that torch gives to this machine's GPUs, asked of a process that ends at once."""
-        found: list[str] = self._pool.schedule(_cuda_devices).result()
+    def gpus(self) -> dict[str, int]:
+        """The bytes of memory of this machine's GPUs, by torch's names: asked of a process that ends at once."""
+        found: dict[str, int] = self._pool.schedule(_gpus).result()
         return found
 
 
-def device_slots(executor: LocalProcesses, device: str, workers: int) -> list[str]:
-    """The devices to run on, one entry for each trial at a time. One trial has a GPU to itself.
+def chosen_gpus(executor: LocalProcesses, device: str) -> dict[str, int]:
+    """The GPUs to run on, with their memory in bytes: none of them means the processor.
 
     Raises GanbenchError for a device that this machine does not have.
     """
     if device == "cpu":
-        return ["cpu"] * workers
-    found = executor.cuda_devices()
-    if device == "auto":
-        return found or ["cpu"] * workers
-    wanted = found if device == "cuda" else [name for name in found if name == device]
-    if not wanted:
+        return {}
+    found = executor.gpus()
+    wanted = found if device in ("auto", "cuda") else {name: found[name] for name in found if name == device}
+    if not wanted and device != "auto":
         raise GanbenchError(f"--device {device}: not on this machine. Found: {', '.join(['cpu', *found])}")
     return wanted
 
@@ -121,16 +133,17 @@ def _signal_name(number: int) -> str:
         return str(number)
 
 
-def _perform(task: Task) -> None:
+def _perform(tasks: Sequence[Task]) -> str:
     from ganbench.trial import perform
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    log = task.attempt.path / LOG
+    log = tasks[0].attempt.path / LOG
     _print_to(log)
-    perform(task)
+    reason = perform(tasks)
     sys.stdout.flush()
     if not log.stat().st_size:
         log.unlink()
+    return reason
 
 
 def _print_to(path: Path) -> None:
@@ -152,6 +165,15 @@ def _prepare(job: Job, places: Places, device: str, plugin_files: Sequence[Path]
         return
 
 
+def _survey(trial: Trial, places: Places, device: str, plugin_files: Sequence[Path]) -> Findings:
+    from ganbench.plugins import discover
+    from ganbench.survey import survey
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _print_to(Path(os.devnull))
+    return survey(trial, discover(plugin_files), places, device)
+
+
 def _origin(dataset: Choice, places: Places, plugin_files: Sequence[Path]) -> str:
     from ganbench.building import load_data, open_workshop
     from ganbench.plugins import discover
@@ -167,7 +189,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _cuda_devices() -> list[str]:
+def _gpus() -> dict[str, int]:
+    import torch
+
     from ganbench.environment import cuda_devices
 
-    return cuda_devices()
+    return {name: torch.cuda.get_device_properties(name).total_memory for name in cuda_devices()}

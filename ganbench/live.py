@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -27,12 +27,40 @@ def title(job: Job) -> str:
     return f"{job.dataset} · {job.name}"
 
 
-def _short_title(job: Job) -> str:
-    """A job in one line, whose end may be cut off: what tells it from its neighbours comes first."""
-    if isinstance(job, Trial):
-        variant = job.variant
-        return f"{job.dataset} · {variant.objective} · seed {job.seed} · {variant.generator} / {variant.discriminator}"
-    return title(job)
+def group_title(jobs: Sequence[Job]) -> str:
+    """What one process does, in one line whose end may be cut off: what tells it from its neighbours comes first."""
+    first = jobs[0]
+    if not isinstance(first, Trial):
+        return title(first)
+    variant, seeds = first.variant, seeds_in_words([job.seed for job in jobs if isinstance(job, Trial)])
+    return f"{first.dataset} · {variant.objective} · {seeds} · {variant.generator} / {variant.discriminator}"
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """Seeds as a person lists them: `seed 3`, `seeds 0–15`, `seeds 0–2, 5`."""
+    runs: list[list[int]] = []
+    for seed in sorted(seeds):
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    listed = ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed}"
+
+
+def _parting(tasks: Sequence[Task], reason: str) -> str:
+    return f"{group_title([task.job for task in tasks])}: one by one, for together they could not go on: {reason}"
+
+
+def _surveying(variants: int) -> str:
+    return f"Looking at how {variants} variants train fastest" if variants > 1 else "Looking at how it trains fastest"
+
+
+def _busy(share: float) -> str:
+    return (
+        f"The machine was busy with other work: trials got {share:.0%} of a core. "
+        "Times are affected by that, scores are not."
+    )
 
 
 def result(job: Job, record: Record) -> str:
@@ -85,7 +113,7 @@ class LiveView:
         self._failed = 0
         self._remaining = Remaining(total)
         self._whole = self._progress.add_task(f"[bold]{total} jobs[/bold] · starting", total=total, score="")
-        self._bars: dict[str, TaskID] = {}
+        self._bars: dict[str, TaskID] = {}  # by the jobs' keys: those of one process share a bar
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -100,25 +128,45 @@ class LiveView:
         """Say it in the place of what is done."""
         self._progress.update(self._whole, description=escape(_preparing(job)))
 
-    def started(self, task: Task) -> None:
-        """Show a bar for the job."""
-        self._bars[task.job.key] = self._progress.add_task(f"  {escape(_short_title(task.job))}", total=1.0, score="")
+    def surveying(self, variants: int) -> None:
+        """Say it in the place of what is done."""
+        self._progress.update(self._whole, description=_surveying(variants))
+
+    def started(self, tasks: Sequence[Task]) -> None:
+        """Show a bar for what the process does."""
+        bar = self._progress.add_task(f"  {escape(group_title([task.job for task in tasks]))}", total=1.0, score="")
+        self._bars.update({task.job.key: bar for task in tasks})
 
     def finished(self, task: Task, record: Record) -> None:
-        """Replace the job's bar by a line that stays if it failed."""
-        self._progress.remove_task(self._bars.pop(task.job.key))
+        """Remove the bar with the last of its jobs, and leave a line that stays for a failure."""
+        self._close(task)
         self._done += 1
         if record.status != "ok":
             self._failed += 1
             self._console.print(f"[red]✗[/red] {escape(result(task.job, record))}", soft_wrap=True)
 
-    def tick(self, running: Iterable[Task]) -> None:
+    def parted(self, tasks: Sequence[Task], reason: str) -> None:
+        """Remove the bar, and leave a line that stays."""
+        for task in tasks:
+            self._close(task)
+        self._console.print(escape(_parting(tasks, reason)), soft_wrap=True, highlight=False)
+
+    def busy(self, share: float) -> None:
+        """Leave a line that stays."""
+        self._console.print(_busy(share), soft_wrap=True, highlight=False)
+
+    def _close(self, task: Task) -> None:
+        bar = self._bars.pop(task.job.key)
+        if bar not in self._bars.values():
+            self._progress.remove_task(bar)
+
+    def tick(self, running: Iterable[Sequence[Task]]) -> None:
         """Bring every bar up to date from what the trials have written."""
         inside = 0.0
-        for task in running:
-            share, score = _progress_of(task)
-            inside += share
-            self._progress.update(self._bars[task.job.key], completed=share, score=escape(score))
+        for tasks in filter(None, running):
+            share, score = _progress_of(tasks)
+            inside += share * len(tasks)
+            self._progress.update(self._bars[tasks[0].job.key], completed=share, score=escape(score))
         left = self._remaining.seconds(self._done + inside)
         parts = [f"[bold]{self._done} of {self._total} done[/bold]"]
         parts += [f"[red]{self._failed} failed[/red]"] if self._failed else []
@@ -145,15 +193,25 @@ class StatusView:
         """Name the data."""
         self._status.update(escape(_preparing(job)))
 
-    def started(self, task: Task) -> None:
+    def surveying(self, variants: int) -> None:
+        """Say it."""
+        self._status.update(_surveying(variants))
+
+    def started(self, tasks: Sequence[Task]) -> None:
         """Name the job."""
-        self._status.update(f"Measuring {escape(title(task.job))}")
+        self._status.update(f"Measuring {escape(group_title([task.job for task in tasks]))}")
 
     def finished(self, task: Task, record: Record) -> None:
         """Nothing is said of an end."""
 
-    def tick(self, running: Iterable[Task]) -> None:
+    def parted(self, tasks: Sequence[Task], reason: str) -> None:
+        """Nothing is said: the same jobs go on."""
+
+    def tick(self, running: Iterable[Sequence[Task]]) -> None:
         """Nothing moves but the spinner."""
+
+    def busy(self, share: float) -> None:
+        """Nothing is said: what is measured here is not time."""
 
 
 class PlainView:
@@ -178,7 +236,11 @@ class PlainView:
         """Name the data: the first time, it may take long."""
         self._say(_preparing(job))
 
-    def started(self, task: Task) -> None:
+    def surveying(self, variants: int) -> None:
+        """Say it."""
+        self._say(_surveying(variants))
+
+    def started(self, tasks: Sequence[Task]) -> None:
         """Nothing is said of a beginning."""
 
     def finished(self, task: Task, record: Record) -> None:
@@ -186,16 +248,24 @@ class PlainView:
         self._done += 1
         self._say(f"[{self._done}/{self._total}] {result(task.job, record)}")
 
-    def tick(self, running: Iterable[Task]) -> None:
+    def parted(self, tasks: Sequence[Task], reason: str) -> None:
+        """Say why."""
+        self._say(_parting(tasks, reason))
+
+    def busy(self, share: float) -> None:
+        """Say it."""
+        self._say(_busy(share))
+
+    def tick(self, running: Iterable[Sequence[Task]]) -> None:
         """Every half minute, say how far the running jobs are."""
         if time.monotonic() < self._next_report:
             return
         self._next_report = time.monotonic() + PLAIN_REPORT_SECONDS
         inside = 0.0
-        for task in running:
-            share, score = _progress_of(task)
-            inside += share
-            self._say(f"  {share:4.0%} {title(task.job)} {score}".rstrip())
+        for tasks in filter(None, running):
+            share, score = _progress_of(tasks)
+            inside += share * len(tasks)
+            self._say(f"  {share:4.0%} {group_title([task.job for task in tasks])} {score}".rstrip())
         left = self._remaining.seconds(self._done + inside)
         if left is not None:
             self._say(f"  about {duration(left)} left")
@@ -209,8 +279,8 @@ def view_for(console: Console, total: int) -> LiveView | PlainView:
     return LiveView(console, total) if console.is_terminal else PlainView(console, total)
 
 
-def _progress_of(task: Task) -> tuple[float, str]:
-    """How far a job is (0 to 1), and its newest score in words."""
-    report = last_event(task.attempt, "progress", "evaluated")
+def _progress_of(tasks: Sequence[Task]) -> tuple[float, str]:
+    """How far the first of a process's jobs is (0 to 1), as the others are, and its newest score in words."""
+    report = last_event(tasks[0].attempt, "progress", "evaluated")
     known = [(name, value) for name, value in report.get("scores", {}).items() if value is not None]
     return float(report.get("share", 0.0)), f"{known[0][0]} {known[0][1]:.4g}" if known else ""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,20 +12,27 @@ from ganbench.errors import DataError, GanbenchError, PluginError
 from ganbench.protocols import Game, Loss, Penalty, Terms
 
 
-@contextmanager
-def blame(label: str) -> Iterator[None]:
-    """Turn what a plugin's code raises in the block into a PluginError that names its owner.
+class blame:  # noqa: N801 - read as a word: `with blame(label)`
+    """Turns what a plugin's code raises in the block into a PluginError that names its owner.
 
     Running out of memory is nobody's mistake, and passes through.
     """
-    try:
-        yield
-    except (DataError, PluginError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except GanbenchError as error:
-        raise PluginError(f"{label}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{label} raised {type(error).__name__}: {error}") from error
+
+    __slots__ = ("_label",)
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, (DataError, PluginError, MemoryError, torch.OutOfMemoryError)):
+            return
+        if isinstance(error, GanbenchError):
+            raise PluginError(f"{self._label}: {error}") from error
+        if isinstance(error, (Exception, SystemExit)):
+            raise PluginError(f"{self._label} raised {type(error).__name__}: {error}") from error
 
 
 def described(value: object) -> str:
@@ -58,11 +64,11 @@ class Objective:
                 if name in terms:
                     raise PluginError(f"{label} gave a term named '{name}', which this objective has already")
                 terms[name] = term
-        return _trainable(self.loss_label, "discriminator", terms)
+        return terms
 
     def generator(self, game: Game) -> dict[str, Tensor]:
         """The loss's terms for the generator, each (N,)."""
-        return _trainable(self.loss_label, "generator", _terms(self.loss_label, self.loss.generator, game))
+        return _terms(self.loss_label, self.loss.generator, game)
 
 
 def _terms(label: str, move: Callable[[Game], Terms], game: Game) -> dict[str, Tensor]:
@@ -79,9 +85,3 @@ def _term(label: str, value: object, count: int) -> Tensor:
     if not term.is_floating_point():
         raise PluginError(f"{label} is {term.dtype}, expected floating-point numbers")
     return term
-
-
-def _trainable(label: str, player: str, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    if not any(term.requires_grad for term in terms.values()):
-        raise PluginError(f"{label}: none of the {player}'s terms depends on its weights ({', '.join(terms)})")
-    return terms

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ganbench.drivers import Wish
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -48,6 +50,27 @@ WeightsOption = Annotated[
     typer.Option("--weights", metavar="FILE", help="The extractor's weights, as they were published."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, or one GPU such as cuda:0.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes at a time. Default: one a core, or as many as the GPUs hold."),
+]
+PerDeviceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--per-device",
+        min=1,
+        metavar="N",
+        help="Processes at a time on each GPU, or on the processor. Default: by memory and cores.",
+    ),
+]
+DriverOption = Annotated[
+    Wish,
+    typer.Option(
+        "--driver",
+        help="How steps are carried out: the fastest way that a trial allows, one seed at a time, seeds of a variant "
+        "together, or as a CUDA graph. Results do not depend on it but for rounding.",
+    ),
+]
 
 
 def files_of(paths: list[Path] | None) -> tuple[Path, ...]:

@@ -33,6 +33,9 @@ from ganbench.views import format_number, one_line
 SHOWN_PICTURES = 24
 """How many variants of a ranking have a picture, the best ones: a page of thousands would open for no one."""
 
+OWN_CORE = 0.8
+"""The share of a processor core below which a trial had to wait for other work."""
+
 PICTURE_WIDTH = 216
 MAX_PICTURE_BYTES = 2 * 2**20
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -105,6 +108,7 @@ def _section(
         "id": f"ranking-{index}",
         "dataset": one_line(first["dataset"]),
         "budget": first["budget"],
+        "conditions": one_line(first["conditions"]),
         "protocol": first["protocol"],
         "score": first["score"] or "score",
         "direction": first["direction"],
@@ -120,6 +124,7 @@ def _section(
         "scale": scale,
         "rows": rows,
         "blocks": [{"group": group, "rows": list(block)} for group, block in itertools.groupby(rows, _group_of)],
+        "notes": _notes(runs),
         "separated": any(row["group"] == "complete" and not row["leads"] for row in rows),
         "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
         "failures": records(runs[runs["status"] != "ok"].sort_values(["variant", "seed"])),
@@ -128,6 +133,25 @@ def _section(
         "scores": _score_facts(table, first["dataset"], meanings),
         "trainings": [row for row in placed if row["kind"] == "trial"],
     }
+
+
+def _notes(runs: pd.DataFrame) -> list[str]:
+    """What a reader must know of the times of `runs`, in sentences."""
+    notes = []
+    if runs["driver"].str.startswith("vectorised").any():
+        notes.append(
+            "Seeds that trained together are each charged an equal part of the device's time, so images/s is what they "
+            "reached together."
+        )
+    share = runs.loc[runs["device_kind"] != "cuda", "processor_share"].median()  # waiting for a GPU is no other work
+    if share < OWN_CORE:
+        timed = runs["overshoot_device_seconds"].notna().any()
+        scores = "and with them scores, for device time is the budget" if timed else "scores are not"
+        notes.append(
+            f"The machine was busy with other work: these trials got {share:.0%} of a processor core, in the median. "
+            f"Times and images/s are affected by it, {scores}."
+        )
+    return notes
 
 
 @dataclass(frozen=True)

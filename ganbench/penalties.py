@@ -6,6 +6,7 @@ A sample's row is its own gradient only while the critic does not mix the batch,
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -54,6 +55,10 @@ def squared_gradient_norms(critic: Critic, samples: Tensor) -> Tensor:
 
 
 def _input_gradients(critic: Critic, samples: Tensor) -> Tensor:
+    """Each sample's own gradient, (N, all its dimensions). The critic that a game holds knows a cheaper way to it."""
+    slopes = getattr(critic, "slopes", None)
+    if slopes is not None:
+        return cast(Tensor, slopes(samples)).flatten(start_dim=1)
     inputs = samples.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(critic(inputs).sum(), inputs, create_graph=True)
-    return gradients.flatten(start_dim=1)  # (N, all dimensions of a sample)
+    return gradients.flatten(start_dim=1)

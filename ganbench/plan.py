@@ -85,7 +85,7 @@ def _planned(cases: Sequence[Case], seeds: Sequence[int]) -> Plan:
     for dataset in dict.fromkeys(case.dataset for case in cases):
         fitting: list[Case] = []
         for case in (case for case in cases if case.dataset == dataset):
-            reason = incompatibility(case.combination, case.training.batch_size)
+            reason = incompatibility(case.combination, case.training)
             if reason is None:
                 fitting.append(case)
             else:

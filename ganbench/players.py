@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from ganbench.objective import blame, expect_shape
 from ganbench.seeding import global_stream
+
+FORGETFUL = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
+"""Layers whose derivative needs their input and weights, and not their output."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +40,51 @@ class Players:
         """What the generator makes of `latents` (N, Z), packed: (N / packing, …)."""
         with blame(self.generator_label):
             fake = self.generator(latents)
-        return pack(expect_shape(self.generator_label, fake, (len(latents), *self.shape)), self.packing)
+        return pack(full(expect_shape(self.generator_label, fake, (len(latents), *self.shape))), self.packing)
 
     def logits(self, samples: Tensor) -> Tensor:
         """What the discriminator makes of packed `samples`: logits (N / packing,)."""
         with blame(self.discriminator_label):
             logits = self.discriminator(samples)
-        return expect_shape(self.discriminator_label, logits, (len(samples),))
+        return full(expect_shape(self.discriminator_label, logits, (len(samples),)))
+
+
+def full(values: Tensor) -> Tensor:
+    """What a network gave, in float32 where it came in bfloat16: a loss and the data know no half precision."""
+    return values.float() if values.dtype == torch.bfloat16 else values
 
 
 def averaged(generator: nn.Module) -> nn.Module:
     """A copy of the generator to hold its moving average: always in evaluation mode, never trained."""
     return copy.deepcopy(generator).eval().requires_grad_(requires_grad=False)
+
+
+def detached(network: nn.Module) -> nn.Module:
+    """A copy of the network whose tensors share memory with nothing."""
+    copied = copy.deepcopy(network)
+    for tensor in (*copied.parameters(), *copied.buffers()):
+        tensor.data = tensor.detach().clone()
+    return copied
+
+
+def arranged(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+    """The same network, laid out to run faster: the numbers that it gives are as they were, but for rounding.
+
+    An activation overwrites its input where a layer that does not need its own output is all that comes before it. For
+    images from 16×16 on, a pixel's channels lie in a row.
+    """
+    for sequence in (module for module in network.modules() if type(module) is nn.Sequential):
+        for before, after in pairwise(sequence):
+            if isinstance(before, FORGETFUL) and isinstance(after, nn.ReLU | nn.LeakyReLU):
+                after.inplace = True
+    if wants_channels_last(shape):
+        network.to(memory_format=torch.channels_last)
+    return network
+
+
+def wants_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether samples of this shape are images large enough for convolutions to gain by channels that lie in a row."""
+    return len(shape) == 3 and min(shape[-2:]) >= 16
 
 
 def pack(samples: Tensor, packing: int) -> Tensor:

@@ -8,6 +8,9 @@ from typing import Any
 
 from ganbench.terms import Kind
 
+DRIVERS = ("eager", "vectorised", "graph")
+"""The ways in which a trial's steps are carried out, as a contract names them."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -60,8 +63,9 @@ _LOGITS = Rule("a kind of logits, as 'scalar'", nonblank)
 _COUNT = Rule("an integer of at least 0", integer(0))
 _POSITIVE = Rule("an integer of at least 1", integer(1))
 _SUITED = Rule("'points', 'images' or a tuple of both", one_of("points", "images"), lengths=(1, 2))
-_NETWORK = {"data": _SUITED, "power_of_two": _FLAG, "min_resolution": _POSITIVE}
-_OBJECTIVE = {"logits": _LOGITS, "independent": _FLAG}
+_DRIVERS = Rule("'eager', 'vectorised', 'graph' or a tuple of them", one_of(*DRIVERS), lengths=range(1, 4))
+_NETWORK = {"driver": _DRIVERS, "data": _SUITED, "power_of_two": _FLAG, "min_resolution": _POSITIVE}
+_OBJECTIVE = {"driver": _DRIVERS, "logits": _LOGITS, "independent": _FLAG}
 
 KEYS: dict[Kind, dict[str, dict[str, Rule]]] = {
     "generator": {"needs": _NETWORK, "gives": {}},

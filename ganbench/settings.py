@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from ganbench.choices import parse_choice, parse_objective
 from ganbench.errors import ChoiceError, suggest
-from ganbench.terms import Budget, Choice, Optimiser, Training
+from ganbench.terms import Budget, Choice, Optimiser, Precision, Training
 
 MOST_SEEDS = 10_000
 MOST_POINTS = 1_000
@@ -150,6 +150,9 @@ class TrainingSettings(_Table):
     discriminator: OptimiserSettings | None = None
     discriminator_steps: Count | None = None
     clip: NotNegative | None = None
+    precision: Precision | None = None
+    flips: Annotated[bool, Field(strict=True)] | None = None
+    reuse_fakes: Annotated[bool, Field(strict=True)] | None = None
 
     def applied_to(self, training: Training) -> Training:
         """The training with these settings changed."""

@@ -64,10 +64,12 @@ def shared_parts(ranking: pd.DataFrame) -> dict[str, str]:
 
 
 def protocol_line(ranking: pd.DataFrame) -> str:
-    """What all rows share: the budget, the parts that do not vary, the protocol's hash."""
+    """What all rows share: the budget and its conditions, the parts that do not vary, the protocol's hash."""
     parts = [f"{name} {choice}" for name, choice in shared_parts(ranking).items()]
     trained = [] if trials_of(ranking).empty else [ranking["budget"].iloc[0], f"seeds {seed_count(ranking)}"]
-    return " · ".join([*trained, *parts, f"protocol {ranking['protocol'].iloc[0]}"])
+    conditions = one_line(ranking["conditions"].iloc[0])
+    told = [*trained, conditions, *parts, f"protocol {ranking['protocol'].iloc[0]}"]
+    return " · ".join(part for part in told if part)
 
 
 def seed_count(ranking: pd.DataFrame) -> str:

@@ -24,6 +24,7 @@ BOARD_COLUMNS: dict[str, Column] = {
     "dataset": Column(TEXT, "dataset with the parameters that were set"),
     "protocol": Column(TEXT, "hash of all that rows must share to be ranked together"),
     "budget": Column(TEXT, "limits of the budget"),
+    "conditions": COLUMNS["conditions"],
     "kind": Column(TEXT, "trial; reference, or evaluated: measured, never ranked"),
     "rank": Column(
         TEXT,
@@ -188,7 +189,7 @@ def _ranking(rows: _Rows, score: str, rule: dict[str, str] | None, names: list[s
     evaluated = _by_score(_summary_rows(rows.evaluated, score, "arithmetic", names), direction)
     found = {row["variant"]: row for row in _summary_rows(rows.references, score, "arithmetic", names)}
     shared = {
-        **{name: rows.first[name] for name in ("dataset", "protocol", "budget")},
+        **{name: rows.first[name] for name in ("dataset", "protocol", "budget", "conditions")},
         "score": score, "direction": direction, "mean_rule": mean,
         **{name: found[name]["mean"] for name in ("real_floor", "perfect", "noise") if name in found},
     }  # fmt: skip

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property, lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ganbench.entries import Entry, cells, find_entries, usual_of
 from ganbench.errors import ResultsError
-from ganbench.store import CURVE, Attempt, Store, find_stores
-from ganbench.terms import (
-    AXES,
-    Choice,
-    Job,
-    JobKind,
-    Record,
-    Reference,
-    Score,
-    Submission,
-    Training,
-    Trial,
-    Variant,
-    kind_of,
-)
+from ganbench.store import CURVE
+from ganbench.terms import AXES, Record, Score, Trial
 
 
 class Column(NamedTuple):
@@ -63,6 +46,10 @@ COLUMNS: dict[str, Column] = {
     "protocol": Column(TEXT, "hash of all that must be equal for two trials to be compared"),
     "evaluation_protocol": Column(TEXT, "the same without the budget: equal for all that was measured alike"),
     "budget": Column(TEXT, "limits of the budget"),
+    "conditions": Column(
+        TEXT,
+        "what must be equal besides: precision unless it is float32; device and driver where their time is limited",
+    ),
     "kimg": Column(REAL, "real images shown to the discriminator", "thousands"),
     "steps": Column(WHOLE, "generator updates made", "updates"),
     "device_seconds": Column(REAL, "processor or GPU time of training", "s"),
@@ -86,7 +73,18 @@ COLUMNS: dict[str, Column] = {
     "generator_parameters": Column(WHOLE, "trainable numbers of the generator"),
     "discriminator_parameters": Column(WHOLE, "trainable numbers of the discriminator"),
     "flops_per_step": Column(REAL, "floating-point operations of one generator update and what belongs to it"),
+    "flops_per_second": Column(REAL, "floating-point operations of training per second of device time", "1/s"),
+    "processor_share": Column(
+        REAL, "processor time for each second on the wall while it trained: 1 is a core to itself"
+    ),
+    "gpu_utilisation": Column(REAL, "share of training, from 0 to 1, in which the GPU was at work; NVIDIA's only"),
+    "energy_joules": Column(REAL, "energy that the GPU used in training, where nothing else did; NVIDIA's only", "J"),
     "device": Column(TEXT, "model of the processor or GPU"),
+    "device_kind": Column(TEXT, "cpu or cuda"),
+    "driver": Column(TEXT, "how the steps were carried out: eager, vectorised, graph or vectorised+graph"),
+    "seeds_together": Column(WHOLE, "seeds that trained together in one process, itself among them", "seeds"),
+    "driver_reason": Column(TEXT, "why no faster driver was taken; empty where none was refused"),
+    "precision": Column(TEXT, "what the networks computed in: float32, tf32 or bf16, whatever was asked for"),
     "torch": Column(TEXT, "version of torch"),
     "ganbench": Column(TEXT, "version of ganbench"),
     "python": Column(TEXT, "version of Python"),
@@ -114,9 +112,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
     records.
     Raises ResultsError where there are no results, or a file among them is not what ganbench wrote.
     """
-    entries = sorted(_entries(Path(path)), key=_place)
-    usual = _usual_settings(entries)
-    rows = [_row(entry, usual.get(entry.plan, _Setting())) for entry in entries]
+    entries = find_entries(Path(path))
+    usual = usual_of(entries)
+    rows = [{**cells(entry, usual), **_scores(entry.record), **_costs(entry.record)} for entry in entries]
     told = [score for entry in entries for score in entry.record.scores]
     noisy = [noise_column(_score_column(score)) for score in told if score.noise is not None]
     scores = list(dict.fromkeys([*map(_score_column, told), *noisy]))
@@ -131,7 +129,7 @@ def load_curves(path: Path | str) -> pd.DataFrame:
     Columns: suite, key, dataset, variant, seed; kimg, steps, device_seconds, petaflops, wall_seconds; the scores, and
     what training left behind: terms of the losses, mean logits, accuracy of the discriminator, norms of gradients.
     """
-    entries = [entry for entry in _entries(Path(path)) if (entry.attempt.path / CURVE).is_file()]
+    entries = [entry for entry in find_entries(Path(path)) if (entry.attempt.path / CURVE).is_file()]
     empty = pd.DataFrame({name: pd.Series(dtype=COLUMNS[name].dtype) for name in (*CURVE_LABELS, *AXES)})
     curves = [curve for entry in entries if not (curve := _curve(entry)).empty]
     table = pd.concat(curves, ignore_index=True) if curves else empty
@@ -152,150 +150,6 @@ def score_rules(table: pd.DataFrame) -> dict[str, dict[str, str]]:
     return rules
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A recorded attempt and what its files say."""
-
-    suite: str
-    attempt: Attempt
-    job: Job
-    record: Record
-    environment: Mapping[str, Any]
-
-    @cached_property
-    def plan(self) -> str:
-        """Text of what was asked to be compared with what."""
-        evaluation = self.job.evaluation
-        return _canonical(self.job.dataset, evaluation.samples, evaluation.extractor, evaluation.metrics)
-
-    @cached_property
-    def measured(self) -> tuple[str, ...]:
-        """How each of its scores was measured: all that a record says of a score but its value and its noise."""
-        scores = (asdict(replace(score, value=None, noise=None)) for score in self.record.scores)
-        return tuple(sorted(_canonical(score) for score in scores))
-
-    @property
-    def setting(self) -> _Setting:
-        """What it tells of how, on which data and where it was measured; empty where it did not come to that."""
-        data, device = (str(self.environment.get(name, "")) for name in ("data", "device"))
-        return _Setting(self.measured, data, device)
-
-
-def _entries(path: Path) -> list[_Entry]:
-    stores = [(store.path.resolve().name, store) for store in find_stores(path)]
-    return [
-        _Entry(suite, attempt, attempt.job(), attempt.record(), attempt.environment())
-        for suite, store in stores
-        for attempt in _latest(store)
-    ]
-
-
-_KINDS: tuple[JobKind, ...] = ("reference", "trial", "evaluated")
-"""The order in which rows of a data set stand."""
-
-
-def _place(entry: _Entry) -> tuple[Any, ...]:
-    """Where a row stands: by suite and data set, references first, then trials by variant and seed, then the rest."""
-    job = entry.job
-    trial = (str(job.variant), job.seed) if isinstance(job, Trial) else (job.name, 0)
-    return (entry.suite, str(job.dataset), _KINDS.index(kind_of(job)), *trial, entry.attempt.key)
-
-
-def _latest(store: Store) -> Iterable[Attempt]:
-    """The newest committed attempt at each key: attempts come oldest first, so the last one stays."""
-    return {attempt.key: attempt for attempt in store.attempts() if attempt.committed}.values()
-
-
-class _Setting(NamedTuple):
-    """What a row must share with others to be compared, as far as only a run can tell it."""
-
-    measured: tuple[str, ...] = ()
-    data: str = ""
-    device: str = ""
-
-
-def _usual_settings(entries: Sequence[_Entry]) -> dict[str, _Setting]:
-    """By plan, what is usual: a failure may not have come to tell, yet belongs beside those that did."""
-    counts: dict[str, Counter[_Setting]] = {}
-    for entry in entries:
-        if entry.measured:
-            counts.setdefault(entry.plan, Counter())[entry.setting] += 1
-    return {plan: counter.most_common(1)[0][0] for plan, counter in counts.items()}
-
-
-def _row(entry: _Entry, usual: _Setting) -> dict[str, Any]:
-    record = entry.record
-    own = entry.setting
-    setting = _Setting(own.measured or usual.measured, own.data or usual.data, own.device or usual.device)
-    evaluation = [entry.plan, setting.measured, setting.data]
-    return {
-        "suite": entry.suite,
-        "kind": record.kind,
-        "key": entry.attempt.key,
-        "attempt": entry.attempt.number,
-        "status": record.status,
-        "message": record.message,
-        "failed_step": record.failed_step,
-        "dataset": str(entry.job.dataset),
-        **_job_cells(entry, evaluation, setting.device),
-        "evaluation_protocol": _hash(evaluation),
-        **vars(record.spent),
-        **_scores(record),
-        **{name: record.costs.get(name) for name in COSTS},
-        **{name: str(entry.environment.get(name, "")) for name in ("device", "ganbench", "python")},
-        "torch": str(entry.environment.get("packages", {}).get("torch", "")),
-        **_provenance(record.scores),
-        "started_at": record.started_at,
-        "finished_at": record.finished_at,
-        "path": str(entry.attempt.path),
-    }
-
-
-def _job_cells(entry: _Entry, evaluation: Sequence[Any], device: str) -> dict[str, Any]:
-    job = entry.job
-    if isinstance(job, Submission):
-        own = {"generator": job.source, "recipe": entry.attempt.key[:8]}
-        return {"variant": job.name, **own, "protocol": _hash(evaluation)}
-    if isinstance(job, Reference):
-        return {"variant": job.name, "protocol": _hash(evaluation)}
-    timed = job.budget.device_seconds is not None
-    overshoot = job.budget.overshoot(entry.record.spent)
-    return {
-        "variant": str(job.variant),
-        "generator": str(job.variant.generator),
-        "discriminator": str(job.variant.discriminator),
-        "loss": job.variant.objective,
-        "seed": job.seed,
-        "training": _differences(job.training),
-        "recipe": _hash([job.training, [(choice.defaults, choice.code) for choice in _choices(job.variant)]]),
-        "protocol": _hash([evaluation, job.budget, device if timed else ""]),
-        "budget": str(job.budget),
-        **{f"overshoot_{axis}": value for axis, value in overshoot.items()},
-    }
-
-
-def _choices(variant: Variant) -> tuple[Choice, ...]:
-    return (variant.generator, variant.discriminator, variant.loss, *variant.penalties)
-
-
-@lru_cache
-def _differences(training: Training) -> str:
-    """`batch_size=32, discriminator.betas=[0.0, 0.9]`: what is not as in `Training()`."""
-    usual, actual = _flat(asdict(Training())), _flat(asdict(training))
-    return ", ".join(f"{name}={_written(value)}" for name, value in actual.items() if value != usual[name])
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in data.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
-
-
-def _written(value: Any) -> str:
-    return json.dumps(value) if not isinstance(value, str) else value
-
-
 def _scores(record: Record) -> dict[str, float | None]:
     """Each score and its noise, by column."""
     if record.status != "ok":
@@ -304,19 +158,16 @@ def _scores(record: Record) -> dict[str, float | None]:
     return {**values, **{noise_column(_score_column(score)): score.noise for score in record.scores}}
 
 
+def _costs(record: Record) -> dict[str, float | None]:
+    return {name: record.costs.get(name) for name in COSTS}
+
+
 def _score_column(score: Score) -> str:
     """The score's name, unless a plugin gave it the name of another column."""
     return f"score:{score.name}" if score.name in COLUMNS else score.name
 
 
-def _provenance(scores: Sequence[Score]) -> dict[str, Any]:
-    """How the first score that uses an extractor was measured, else the first score."""
-    names = ("extractor", "weights_sha256", "n_fake", "n_real", "split")
-    told = next((score for score in scores if score.extractor), scores[0] if scores else None)
-    return {name: getattr(told, name) for name in names} if told else {}
-
-
-def _rules(entries: Sequence[_Entry]) -> dict[str, dict[str, str]]:
+def _rules(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     rules: dict[str, dict[str, str]] = {}
     for entry in entries:
         for score in entry.record.scores:
@@ -324,7 +175,7 @@ def _rules(entries: Sequence[_Entry]) -> dict[str, dict[str, str]]:
     return rules
 
 
-def _measurements(entries: Sequence[_Entry]) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+def _measurements(entries: Sequence[Entry]) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
     """Suite → dataset → score → its facts as the first record tells them."""
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for entry in entries:
@@ -333,14 +184,6 @@ def _measurements(entries: Sequence[_Entry]) -> dict[str, dict[str, dict[str, di
             facts = {name: value for name, value in vars(score).items() if name not in ("name", "value", "noise")}
             scores.setdefault(_score_column(score), facts)
     return found
-
-
-def _canonical(*parts: Any) -> str:
-    return json.dumps(parts, default=vars, sort_keys=True)
-
-
-def _hash(part: Any) -> str:
-    return hashlib.sha256(_canonical(part).encode()).hexdigest()[:8]
 
 
 def _with_scores(scores: Sequence[str]) -> list[str]:
@@ -365,7 +208,7 @@ def _typed_column(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
     return numbers.round().astype("Int64") if dtype == WHOLE else numbers
 
 
-def _curve(entry: _Entry) -> pd.DataFrame:
+def _curve(entry: Entry) -> pd.DataFrame:
     path = entry.attempt.path / CURVE
     try:
         curve = pd.read_parquet(path)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ganbench.drivers import Driver
 from ganbench.events import last_event
 from ganbench.protocols import Places
 from ganbench.store import LOG, Attempt
@@ -42,7 +43,7 @@ class Source:
 class Task:
     """A job with its attempt's folder, its device, and where things lie on this machine.
 
-    `source` is where a submission lies; other jobs have none.
+    `source` is where a submission lies; other jobs have none. `driver` says how a trial's steps are carried out.
     """
 
     job: Job
@@ -51,6 +52,7 @@ class Task:
     device: str
     plugin_files: tuple[Path, ...] = ()
     source: Source | None = None
+    driver: Driver = Driver()
 
 
 def now() -> str:

@@ -212,12 +212,22 @@ class Budget:
         return " or ".join(f"{limit:g} {units[axis]}" for axis, limit in self.limits().items())
 
 
+Precision = Literal["float32", "tf32", "bf16"]
+Faster = Literal["vectorised", "graph"]
+"""The drivers that are faster than carrying out a seed's steps operation by operation."""
+
+
 @dataclass(frozen=True)
 class Training:
     """How a trial trains, resolved: the loss's recipe with the suite's overrides, and the suite's own settings.
 
     The generator's moving average has a half-life of `ema_half_life_kimg` thousand images, shortened to `ema_rampup`
     times the images seen while training is young (arXiv:1912.04958, the released code); None means no average.
+
+    `precision` is what the networks compute in, where the device can: `tf32` and `bf16` are for GPUs, and gradient
+    penalties stay in float32 under `bf16`. With `flips`, every real image is mirrored left to right with probability ½.
+    With `reuse_fakes`, the generator is updated on the fakes that the discriminator saw last (as the released code of
+    arXiv:1511.06434 does), which saves a pass; otherwise on new ones (arXiv:1406.2661, algorithm 1).
     """
 
     batch_size: int = 64
@@ -229,6 +239,9 @@ class Training:
     discriminator: Optimiser = Optimiser()
     discriminator_steps: int = 1
     clip: float | None = None
+    precision: Precision = "float32"
+    flips: bool = False
+    reuse_fakes: bool = False
 
 
 @dataclass(frozen=True)

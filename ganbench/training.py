@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganbench.accounting import Clock, Tally
-from ganbench.datasets import as_input
-from ganbench.errors import PluginError
+from ganbench.batches import Batches
+from ganbench.casts import Cast, Move
 from ganbench.objective import Objective
-from ganbench.players import Players, pack
-from ganbench.protocols import Game
-from ganbench.seeding import stream
-from ganbench.terms import Budget, Optimiser, Spent, Training
+from ganbench.optimisers import (
+    clip_weights,
+    gradients_of,
+    make_optimiser,
+    norms,
+    rate_factor,
+    set_learning_rate,
+)
+from ganbench.terms import Budget, Spent, Training
 
 POLL_STEPS = 32
 """Steps between two looks from the host for divergence: a look makes a GPU wait."""
+
+_NOTHING = nullcontext()
+
+Fakes = tuple[Tensor, Tensor]
+"""Latents, and what the generator made of them."""
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not anybody's mistake
@@ -30,227 +40,228 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not anybody's 
         self.step = step
 
 
-def make_optimiser(settings: Optimiser, network: nn.Module) -> torch.optim.Optimizer:
-    """torch's optimiser for one player, fused where torch has it."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    rate = settings.learning_rate
-    first, second = map(float, settings.betas)  # torch takes no mixture of integers and floats
-    if settings.name == "adam":
-        return torch.optim.Adam(parameters, lr=rate, betas=(first, second), eps=settings.epsilon, fused=True)
-    if settings.name == "rmsprop":
-        return torch.optim.RMSprop(parameters, lr=rate, alpha=second, eps=settings.epsilon)
-    return torch.optim.SGD(parameters, lr=rate, fused=True)
-
-
-def rate_factor(schedule: str, progress: float) -> float:
-    """What the recipe's learning rates are multiplied by when `progress` (0 to 1) of the budget is spent."""
-    remaining = 1 - min(max(progress, 0.0), 1.0)
-    if schedule == "linear":
-        return remaining
-    return (1 - math.cos(math.pi * remaining)) / 2 if schedule == "cosine" else 1.0
-
-
-class Batches:
-    """Real samples on the device, in a new random order each epoch; an epoch's last part runs into the next."""
-
-    def __init__(self, samples: Tensor, labels: Tensor | None, batch_size: int, rng: torch.Generator) -> None:
-        self._samples = samples  # (N, C, H, W) uint8 or (N, D) float32
-        self._labels = labels  # (N,) or None
-        self._batch_size = batch_size
-        self._rng = rng
-        self._order = torch.empty(0, dtype=torch.int64, device=samples.device)
-        self._position = 0
-
-    def next(self) -> tuple[Tensor, Tensor | None]:
-        """The next batch as networks see it, (batch_size, …), and its labels, (batch_size,) or None."""
-        while self._position + self._batch_size > len(self._order):
-            epoch = torch.randperm(len(self._samples), generator=self._rng, device=self._samples.device)
-            self._order = torch.cat([self._order[self._position :], epoch])
-            self._position = 0
-        chosen = self._order[self._position : self._position + self._batch_size]
-        self._position += self._batch_size
-        return as_input(self._samples[chosen]), None if self._labels is None else self._labels[chosen]
-
-
-class Witness:
-    """The critic as a loss calls it, which remembers what it said of the real and of the fake batch."""
-
-    def __init__(self, players: Players, real: Tensor, fake: Tensor) -> None:
-        self._players = players
-        self._real, self._fake = real, fake
-        self._real_logits: Tensor | None = None
-        self._fake_logits: Tensor | None = None
-
-    def __call__(self, samples: Tensor) -> Tensor:
-        """Logits (N,) of packed samples."""
-        logits = self._players.logits(samples)
-        if samples is self._real:
-            self._real_logits = logits.detach()
-        elif samples is self._fake:
-            self._fake_logits = logits.detach()
-        return logits
-
-    def summary(self) -> dict[str, Tensor]:
-        """Mean logits, and the share of pairs in which the real sample has the higher logit: ½ is chance.
-
-        Pairs, because a threshold means nothing to a critic whose logits may have any offset, as a Wasserstein critic's
-        have. Empty for a loss that shows the critic neither batch as it is.
-        """
-        if self._real_logits is None or self._fake_logits is None:
-            return {}
-        right = (self._real_logits > self._fake_logits).float() + (self._real_logits == self._fake_logits).float() / 2
-        return {
-            "logit/real": self._real_logits.mean(),
-            "logit/fake": self._fake_logits.mean(),
-            "discriminator/accuracy": right.mean(),
-        }
-
-
 class Engine:
-    """All that a step of training touches. A step is one generator update with its discriminator updates."""
+    """All that a step of training touches. A step is one generator update with its discriminator updates.
 
-    def __init__(self, players: Players, objective: Objective, batches: Batches, training: Training, seed: int) -> None:
-        self.players = players
+    It carries one seed or several, whichever the `cast` has. With `captured`, all that changes from step to step lies
+    on the device, so that `play` can be a CUDA graph. `diverged` has the seeds, by their place in the cast, that are
+    beyond saving; the others go on. `phase` is entered for each part of a step, by name, for those who measure; without
+    `watched`, a step keeps no statistics.
+    """
+
+    def __init__(
+        self,
+        cast: Cast,
+        objective: Objective,
+        batches: Batches,
+        training: Training,
+        *,
+        captured: bool = False,
+    ) -> None:
+        self.players = cast.players
         self.training = training
         self.steps = 0
-        self._objective = objective
+        self.diverged: dict[int, Diverged] = {}
+        self.phase: Callable[[str], AbstractContextManager[object]] = lambda _: _NOTHING
+        self._cast = cast
+        self.objective = objective
         self._batches = batches
-        self._device = next(players.generator.parameters()).device
-        self._latents_rng = stream(seed, "latents", self._device)
-        self._loss_rng = stream(seed, "loss", self._device)
-        self._generator_optimiser = make_optimiser(training.generator, players.generator)
-        self._discriminator_optimiser = make_optimiser(training.discriminator, players.discriminator)
-        self._generator_tally = Tally(self._device)
-        self._discriminator_tally = Tally(self._device)
-        players.generator.train()
-        players.discriminator.train()
+        self._captured = captured
+        device = cast.generator_weights[0].device
+        self._generator_optimiser = make_optimiser(training.generator, cast.generator_weights, captured=captured)
+        self._discriminator_optimiser = make_optimiser(
+            training.discriminator, cast.discriminator_weights, captured=captured
+        )
+        seeds = len(cast.players) if cast.together else None
+        self._generator_tally, self._discriminator_tally = Tally(device, seeds), Tally(device, seeds)
+        self._chosen: list[Tensor] = []
+        self._step: int | Tensor = torch.zeros((), dtype=torch.int64, device=device) if captured else 0
+        self._kept: float | Tensor = torch.zeros((), device=device) if captured else 0.0
+        self._play = self.play
+        for players in cast.players:
+            players.generator.train()
+            players.discriminator.train()
+
+    @property
+    def watched(self) -> bool:
+        """Whether steps keep statistics."""
+        return self._cast.watched
+
+    @watched.setter
+    def watched(self, watched: bool) -> None:
+        self._cast.watched = watched
 
     @property
     def kimg(self) -> float:
-        """Thousands of real images shown to the discriminator so far, repetitions counted."""
+        """Thousands of real images shown to each seed's discriminator so far, repetitions counted."""
         return self.steps * self.training.discriminator_steps * self.training.batch_size / 1000
 
     def step(self) -> None:
         """Update the discriminator as often as the recipe says, the generator once, and its average."""
         self.steps += 1
-        for _ in range(self.training.discriminator_steps):
-            real, labels = self._batches.next()
-            self._update_discriminator(real, labels)
-        self._update_generator(real, labels)  # the batch that the discriminator saw last: costs no budget
-        self._update_average()
+        self._prepare()
+        self._play()
 
-    def _update_discriminator(self, real: Tensor, labels: Tensor | None) -> None:
-        latents = self._latents()
+    def capture(self, wrap: Callable[[Callable[[], None], list[torch.Generator]], Callable[[], None]]) -> None:
+        """From now on, let `wrap` carry out `play`; it is told the random generators that a step draws from."""
+        self._play = wrap(self.play, [*self._cast.random_generators(), *self._batches.generators])
+
+    def _prepare(self) -> None:
+        """What the host decides before a step: which samples, and how much of the average is kept."""
+        with self.phase("data"):
+            chosen = [self._batches.choose() for _ in range(self.training.discriminator_steps)]
+        kept = self._share_kept()
+        if not self._captured:
+            self._chosen, self._step, self._kept = chosen, self.steps, kept
+            return
+        self._chosen = self._chosen or [indices.clone() for indices in chosen]
+        for mine, indices in zip(self._chosen, chosen, strict=True):
+            mine.copy_(indices)
+        self._step.fill_(self.steps)  # type: ignore[union-attr]
+        self._kept.fill_(kept)  # type: ignore[union-attr]
+
+    def play(self) -> None:
+        """A whole step on the device. Reads nothing from it, and nothing from the host that changes between steps."""
+        reused = None
+        for number, chosen in enumerate(self._chosen, start=1):
+            with self.phase("data"):
+                real, labels = self._batches.take(chosen)
+            if self.training.reuse_fakes and number == len(self._chosen):
+                reused = self._fakes()
+            self._update_discriminator(real, labels, reused)
+        self._update_generator(real, labels, reused)  # the batch that the discriminator saw last: costs no budget
+        with self.phase("average"):
+            self._update_average()
+
+    def _fakes(self) -> Fakes:
+        """New latents, and what the generator makes of them."""
+        with self.phase("generator forward"):
+            latents = self._cast.latents(self.training.batch_size, self.training.latent_dim)
+            return latents, self._cast.fake(latents)
+
+    def _update_discriminator(self, real: Tensor, labels: Tensor | None, reused: Fakes | None) -> None:
         with torch.no_grad():
-            fake = self.players.fake(latents)
-        game, witness = self._game(real, fake, latents, labels)
-        terms = self._objective.discriminator(game)
-        norm = descend(self._discriminator_optimiser, terms, self._objective.loss_label)
+            latents, fake = reused or self._fakes()
+        with self.phase("discriminator forward"):
+            move = Move(real, fake.detach(), latents, labels, self.steps)
+            terms, seen = self._cast.discriminator(self.objective, move)
+        means, gradients = self._descend(self._discriminator_optimiser, terms, "discriminator")
         if self.training.clip is not None:
-            clip_weights(self.players.discriminator, self.training.clip)
-        values = {f"discriminator/{name}": term.mean() for name, term in terms.items()}
-        self._discriminator_tally.add({**values, **witness.summary(), "gradient_norm/discriminator": norm}, self.steps)
+            clip_weights(self._cast.discriminator_weights, self.training.clip)
+        self._watch(self._discriminator_tally, "discriminator", means, seen, gradients)
 
-    def _update_generator(self, real: Tensor, labels: Tensor | None) -> None:
-        latents = self._latents()
-        fake = self.players.fake(latents)
-        game, _ = self._game(real, fake, latents, labels)
-        terms = self._objective.generator(game)
-        norm = descend(self._generator_optimiser, terms, self._objective.loss_label)
-        values = {f"generator/{name}": term.mean() for name, term in terms.items()}
-        self._generator_tally.add({**values, "gradient_norm/generator": norm}, self.steps)
+    def _update_generator(self, real: Tensor, labels: Tensor | None, reused: Fakes | None) -> None:
+        latents, fake = reused or self._fakes()
+        with self.phase("discriminator forward"):
+            move = Move(real, fake, latents, labels, self.steps)
+            terms = self._cast.generator(self.objective, move)
+        means, gradients = self._descend(self._generator_optimiser, terms, "generator")
+        self._watch(self._generator_tally, "generator", means, {}, gradients)
+
+    def _descend(
+        self, optimiser: torch.optim.Optimizer, terms: dict[str, Tensor], player: str
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        with self.phase(f"{player} backward"):
+            means, gradients = gradients_of(optimiser, terms, player, self.objective.loss_label)
+        with self.phase("optimiser"):
+            optimiser.step()
+        return means, gradients
+
+    @torch.no_grad()
+    def _watch(
+        self,
+        tally: Tally,
+        player: str,
+        means: Mapping[str, Tensor],
+        seen: Mapping[str, Tensor],
+        gradients: list[Tensor],
+    ) -> None:
+        if not self.watched:
+            return
+        with self.phase("statistics"):
+            named = {f"{player}/{name}": mean for name, mean in means.items()}
+            norm = {f"gradient_norm/{player}": norms(gradients, by_seed=self._cast.together)}
+            tally.add({**named, **seen, **norm}, self._step)
+
+    def _share_kept(self) -> float:
+        """The weight of the old average in the new one."""
+        half_life_kimg = self.training.ema_half_life_kimg
+        if half_life_kimg is None:
+            return 0.0
+        half_life = min(half_life_kimg, self.kimg * self.training.ema_rampup)
+        return 0.5 ** (self.kimg / self.steps / half_life) if half_life > 0 else 0.0
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        average, half_life_kimg = self.players.average, self.training.ema_half_life_kimg
-        if average is None or half_life_kimg is None:
+        average = self._cast.average()
+        if average is None:
             return
-        half_life = min(half_life_kimg, self.kimg * self.training.ema_rampup)
-        kept = 0.5 ** (self.kimg / self.steps / half_life) if half_life > 0 else 0.0
-        torch._foreach_lerp_(list(average.parameters()), list(self.players.generator.parameters()), 1 - kept)
-        for mine, its in zip(average.buffers(), self.players.generator.buffers(), strict=True):
+        if isinstance(self._kept, Tensor):
+            change = torch._foreach_sub(average.followed_weights, average.weights)  # noqa: SLF001 - as documented as the others
+            torch._foreach_mul_(change, 1 - self._kept)
+            torch._foreach_add_(average.weights, change)
+        else:
+            torch._foreach_lerp_(average.weights, average.followed_weights, 1 - self._kept)
+        for mine, its in zip(average.buffers, average.followed_buffers, strict=True):
             mine.copy_(its)
-
-    def _latents(self) -> Tensor:
-        shape = (self.training.batch_size, self.training.latent_dim)
-        return torch.randn(shape, generator=self._latents_rng, device=self._device)
-
-    def _game(self, real: Tensor, fake: Tensor, latents: Tensor, labels: Tensor | None) -> tuple[Game, Witness]:
-        packed = pack(real, self.players.packing)
-        witness = Witness(self.players, packed, fake)
-        game = Game(packed, fake, latents, labels, witness, self.players.fake, self._loss_rng, self.steps)
-        return game, witness
 
     def set_learning_rates(self, factor: float) -> None:
         """Scale both players' learning rates from those of the recipe."""
-        for optimiser, settings in (
-            (self._generator_optimiser, self.training.generator),
-            (self._discriminator_optimiser, self.training.discriminator),
-        ):
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * factor
+        set_learning_rate(self._generator_optimiser, self.training.generator.learning_rate * factor)
+        set_learning_rate(self._discriminator_optimiser, self.training.discriminator.learning_rate * factor)
 
     def check(self) -> None:
-        """Raise Diverged if anything has ceased to be finite. Reads the device."""
-        tallies = (self._discriminator_tally, self._generator_tally)
-        bad = [step for step in (tally.first_bad() for tally in tallies) if step is not None]
-        if bad:
-            raise Diverged(min(bad), "a loss term, a logit or a gradient")
-        for network in (self.players.discriminator, self.players.generator):
-            if not torch.stack([parameter.isfinite().all() for parameter in network.parameters()]).all():
-                raise Diverged(self.steps, "a weight")
+        """Look for seeds in which something has ceased to be finite. Reads the device.
 
-    def statistics(self) -> dict[str, float]:
-        """Means since the last call of each loss term, the logits, the accuracy and the gradient norms."""
-        return {**self._discriminator_tally.read(), **self._generator_tally.read()}
+        Raises Diverged when no other seed is left.
+        """
+        pairs = zip(self._discriminator_tally.first_bad(), self._generator_tally.first_bad(), strict=True)
+        sound = self._sound_weights()
+        for place, found in enumerate(pairs):
+            bad = [step for step in found if step is not None]
+            if place not in self.diverged and bad:
+                self.diverged[place] = Diverged(min(bad), "a loss term, a logit or a gradient")
+            elif place not in self.diverged and not sound[place]:
+                self.diverged[place] = Diverged(self.steps, "a weight")
+        if len(self.diverged) == len(self.players):
+            raise self.diverged[max(self.diverged, key=lambda place: self.diverged[place].step)]
 
+    def _sound_weights(self) -> list[bool]:
+        weights = [*self._cast.discriminator_weights, *self._cast.generator_weights]
+        if not self._cast.together:
+            return [bool(torch.stack([weight.isfinite().all() for weight in weights]).all())]
+        sound: list[bool] = torch.stack([weight.isfinite().flatten(1).all(1) for weight in weights]).all(0).tolist()
+        return sound
 
-def descend(optimiser: torch.optim.Optimizer, terms: dict[str, Tensor], label: str = "the loss") -> Tensor:
-    """One update of the optimiser's parameters, and of nothing else, on the sum of the terms' means over the batch.
-
-    Gives the Euclidean norm of the whole gradient, a scalar on the device. A parameter that no term reaches is left;
-    if there is no other, raises a PluginError that names the loss by its `label`.
-    """
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    total = torch.stack([term.mean() for term in terms.values()]).sum()
-    optimiser.zero_grad(set_to_none=True)
-    torch.autograd.backward(total, inputs=parameters)
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if not gradients:
-        raise PluginError(f"{label}: its terms ({', '.join(terms)}) reach no weight of the player that is to move")
-    norm = torch.nn.utils.get_total_norm(gradients)
-    optimiser.step()
-    return norm
-
-
-@torch.no_grad()
-def clip_weights(network: nn.Module, bound: float) -> None:
-    """Bring every parameter of `network` into [-bound, bound] (Wasserstein GAN, arXiv:1701.07875, algorithm 1)."""
-    parameters: list[Tensor] = list(network.parameters())
-    torch._foreach_clamp_min_(parameters, -bound)
-    torch._foreach_clamp_max_(parameters, bound)
+    def statistics(self) -> list[dict[str, float]]:
+        """For each seed, means since the last call of each loss term, the logits, the accuracy, the gradient norms."""
+        pairs = zip(self._discriminator_tally.read(), self._generator_tally.read(), strict=True)
+        return [{**discriminator, **generator} for discriminator, generator in pairs]
 
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """Training at an evaluation point: the budget spent, the statistics since the last point, whether it is the end."""
+    """Training at an evaluation point: the budget that each seed has spent, and whether it is the end.
+
+    `statistics` are those since the last point, one a seed.
+    """
 
     spent: Spent
-    statistics: dict[str, float]
+    statistics: list[dict[str, float]]
     final: bool
 
 
 @dataclass(frozen=True)
 class Meter:
-    """What turns an engine's steps into a budget's axes."""
+    """What turns an engine's steps into a budget's axes. Seeds that train together share the device's time evenly."""
 
     clock: Clock
     flops_per_step: int
 
     def spent(self, engine: Engine) -> Spent:
-        """What `engine` has used so far."""
+        """What each seed of `engine` has used so far."""
         petaflops = engine.steps * self.flops_per_step / 1e15
-        return Spent(engine.kimg, engine.steps, self.clock.seconds(), petaflops)
+        return Spent(engine.kimg, engine.steps, self.clock.seconds() / len(engine.players), petaflops)
 
 
 def train(
@@ -259,7 +270,7 @@ def train(
     """Step until the budget is spent, and stop at each evaluation point; the clock stands while the caller looks.
 
     `points` are shares of the budget, ascending; the end is always the last. `report` is told what is spent after
-    every step, one that failed too. Raises Diverged.
+    every step, one that failed too. Raises Diverged once no seed is left.
     """
     remaining = [point for point in points if point < 1]
     progress = 0.0

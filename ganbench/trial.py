@@ -1,38 +1,43 @@
-"""One job: a trial is built, trained and measured and leaves one record; what is not trained is measured alike."""
+"""One job, or several seeds of one variant together: built, trained and measured, each leaves one record."""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-import pandas as pd
 import torch
 from safetensors.torch import save_model
 from torch import Tensor
 
-from ganbench.accounting import clock_for, count_flops, forget_peak_memory, peak_memory_bytes
-from ganbench.building import Workshop, build_engine, build_evaluator, load_data, require_training_samples
+from ganbench.accounting import clock_for, count_flops
+from ganbench.building import (
+    Workshop,
+    build_engine,
+    build_evaluator,
+    build_group,
+    load_data,
+    require_training_samples,
+)
 from ganbench.datasets import noise_like
 from ganbench.environment import describe_environment, settle
 from ganbench.errors import DataError, GanbenchError
 from ganbench.events import EventLog
+from ganbench.ledger import Ledger, LedgerClock
 from ganbench.metrics import Evaluator
+from ganbench.observing import RESAMPLES, Observer
 from ganbench.pictures import draw_samples
-from ganbench.players import Players, sample
+from ganbench.players import detached
 from ganbench.plugins import discover
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream, stream
-from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, Attempt, write_atomically
-from ganbench.submissions import at_rest, evaluation_latents, submitted
+from ganbench.store import ENVIRONMENT, GENERATOR, LOG, Attempt
+from ganbench.submissions import submitted
 from ganbench.tasks import Task, now
-from ganbench.terms import Record, Reference, Score, Spent, Status, Submission, Trial, kind_of
+from ganbench.terms import Record, Reference, Score, Spent, Status, Trial, kind_of
 from ganbench.training import Checkpointed, Diverged, Engine, Meter, train
-
-RESAMPLES = 20
-"""How often metrics resample for the noise of the scores that a record holds; along a curve they do not."""
 
 MEMORY_SIGNS = ("DefaultCPUAllocator", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 """How torch says in other errors that memory ran out."""
@@ -50,31 +55,66 @@ class Outcome:
     costs: Mapping[str, float] = field(default_factory=dict)
 
 
-def perform(task: Task) -> None:
-    """Do one job in this process and commit its record, whatever becomes of it."""
-    started, began = now(), time.perf_counter()
-    events = EventLog(task.attempt, task.job.budget if isinstance(task.job, Trial) else None)
+class Run:
+    """One job on its way to its record. `together` is how many share this process, and so its time."""
+
+    def __init__(self, task: Task, together: int) -> None:
+        self.task = task
+        self.events = EventLog(task.attempt, task.job.budget if isinstance(task.job, Trial) else None)
+        self._together = together
+        self._started_at, self._began = now(), time.perf_counter()
+
+    def describe(self, workshop: Workshop, **more: object) -> None:
+        """Write down the software, the machine and the driver."""
+        job, driver = self.task.job, self.task.driver
+        precision = job.training.precision if isinstance(job, Trial) else "float32"
+        environment = describe_environment(workshop.device, precision)
+        if isinstance(job, Trial):
+            more = {"driver": driver.name, "driver_reason": driver.reason, "seeds_together": self._together, **more}
+        self.task.attempt.write_json(ENVIRONMENT, {**environment, **more})
+
+    def log(self, text: str) -> None:
+        """Append to what the job printed."""
+        with (self.task.attempt.path / LOG).open("a", encoding="utf-8") as log:
+            log.write(text)
+
+    def commit(self, outcome: Outcome) -> None:
+        """Write the record. Of a process that seeds share, each is told its part of the time."""
+        costs = {**self._seconds(outcome), **outcome.costs}
+        kind, key = kind_of(self.task.job), self.task.job.key
+        ended = replace(outcome, costs=costs)
+        record = Record(key, kind, started_at=self._started_at, finished_at=now(), **vars(ended))
+        self.task.attempt.commit(record)
+
+    def _seconds(self, outcome: Outcome) -> dict[str, float]:
+        """The whole job's time, and the part of it that went into getting ready: loading, building and rehearsing."""
+        wall = (time.perf_counter() - self._began) / self._together
+        if outcome.status != "ok":
+            return {"wall_seconds": wall}
+        told = outcome.costs.get("training_seconds", 0.0) + outcome.costs.get("evaluation_seconds", 0.0)
+        return {"wall_seconds": wall, "preparation_seconds": max(wall - told, 0.0)}
+
+
+def perform(tasks: Sequence[Task]) -> str:
+    """Do one job, or seeds of one variant together, and commit their records, whatever becomes of them.
+
+    Gives why seeds could not be done together, "" otherwise: then those that have no record are to be done alone.
+    """
+    runs = [Run(task, len(tasks)) for task in tasks]
+    first = tasks[0]
     try:
-        workshop = Workshop(discover(task.plugin_files), task.places, torch.device(task.device))
-        settle(workshop.device)
-        task.attempt.write_json(ENVIRONMENT, describe_environment(workshop.device))
-        events.write("started")
-        outcome = _run(task, workshop, events)
+        workshop = Workshop(discover(first.plugin_files), first.places, torch.device(first.device))
+        for run in runs:
+            run.describe(workshop)
+            run.events.write("started")
+        settle(workshop.device, first.job.training.precision if isinstance(first.job, Trial) else "float32")
+        _run(runs, workshop)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trial dies of is a row of the results
-        with (task.attempt.path / LOG).open("a", encoding="utf-8") as log:
-            log.write(traceback.format_exc())
-        outcome = failure(error, events.spent)
-    outcome = replace(outcome, costs={**_seconds(time.perf_counter() - began, outcome), **outcome.costs})
-    kind, finished = kind_of(task.job), now()
-    task.attempt.commit(Record(task.job.key, kind, started_at=started, finished_at=finished, **vars(outcome)))
-
-
-def _seconds(wall: float, outcome: Outcome) -> dict[str, float]:
-    """The whole job's time, and the part of it that went into getting ready: loading, building and rehearsing."""
-    if outcome.status != "ok":
-        return {"wall_seconds": wall}
-    told = outcome.costs.get("training_seconds", 0.0) + outcome.costs.get("evaluation_seconds", 0.0)
-    return {"wall_seconds": wall, "preparation_seconds": wall - told}
+        runs[0].log(traceback.format_exc())
+        if len(runs) > 1:
+            return failure(error, Spent()).message
+        runs[0].commit(failure(error, runs[0].events.spent))
+    return ""
 
 
 def failure(error: BaseException, spent: Spent) -> Outcome:
@@ -94,20 +134,22 @@ def _out_of_memory(error: BaseException | None) -> bool:
     return own or _out_of_memory(error.__cause__)
 
 
-def _run(task: Task, workshop: Workshop, events: EventLog) -> Outcome:
-    job, attempt, device = task.job, task.attempt, workshop.device
+def _run(runs: Sequence[Run], workshop: Workshop) -> None:
+    run = runs[0]
+    job, attempt = run.task.job, run.task.attempt
     data = load_data(workshop, job.dataset)
-    environment = {**describe_environment(workshop.device), "plugins": workshop.sources(job)}
-    attempt.write_json(ENVIRONMENT, {**environment, "data": data.origin})
+    for each in runs:
+        each.describe(workshop, plugins=workshop.sources(job), data=data.origin)
     evaluator = build_evaluator(workshop, data, job.dataset, job.evaluation)
+    if isinstance(job, Trial):
+        require_training_samples(job.dataset, data)
+        run_trials(runs, data, evaluator, workshop)
+        return
     if isinstance(job, Reference):
-        return measured_once(partial(reference_samples, job, data, evaluator.count), attempt, data, evaluator, device)
-    if isinstance(job, Submission):
-        return measured_once(
-            partial(submitted, job, task.source, data, evaluator.count, workshop), attempt, data, evaluator, device
-        )
-    require_training_samples(job.dataset, data)
-    return run_trial(job, attempt, data, evaluator, workshop, events)
+        make = partial(reference_samples, job, data, evaluator.count)
+    else:
+        make = partial(submitted, job, run.task.source, data, evaluator.count, workshop)
+    run.commit(measured_once(make, attempt, data, evaluator, workshop.device))
 
 
 def measured_once(
@@ -143,85 +185,88 @@ def reference_samples(reference: Reference, data: Data, count: int) -> tuple[Ten
     return data.train[chosen], None if data.train_labels is None else data.train_labels[chosen]
 
 
-def run_trial(
-    trial: Trial, attempt: Attempt, data: Data, evaluator: Evaluator, workshop: Workshop, events: EventLog
-) -> Outcome:
-    """Train the trial and measure it at every evaluation point; its scores are those at the end of the budget."""
-    flops = count_flops(build_engine(workshop, trial, data).step)  # a rehearsal, on an engine that is thrown away
-    with global_stream(trial.seed, "training", workshop.device):
-        engine = build_engine(workshop, trial, data)
-        measured = Measured(trial, attempt, data, evaluator, workshop, events)
-        meter = Meter(clock_for(workshop.device), flops)
-        for checkpoint in train(engine, trial.budget, trial.evaluation.points, meter, events.progress):
-            measured.look(engine.players, checkpoint)
-    save_model(engine.players.scored, str(attempt.path / GENERATOR))
-    return measured.outcome(engine, flops)
+def run_trials(runs: Sequence[Run], data: Data, evaluator: Evaluator, workshop: Workshop) -> None:
+    """Train the trials of `runs` and measure each at every evaluation point; scores are those at the budget's end.
+
+    Raises Diverged where one trains alone, and whatever keeps several from training together.
+    """
+    trials = [run.task.job for run in runs if isinstance(run.task.job, Trial)]
+    first, driver = trials[0], runs[0].task.driver
+    flops = count_flops(build_engine(workshop, first, data).step)  # a rehearsal, on an engine that is thrown away
+    with global_stream(first.seed, "training", workshop.device):
+        if len(trials) == 1:
+            engine = build_engine(workshop, first, data, driver)
+        else:
+            engine = build_group(workshop, trials, data, driver)
+        training = TrainedTogether(runs, engine, data, evaluator, workshop.device)
+        ledger = Ledger(workshop.device)
+        meter = Meter(LedgerClock(clock_for(workshop.device), ledger), flops)
+        try:
+            for checkpoint in train(engine, first.budget, first.evaluation.points, meter, training.report):
+                training.look(checkpoint)
+        except Diverged as error:
+            training.lose(error)
+    training.finish(ledger, flops)
 
 
-class Measured:
-    """What is seen of a trial at its evaluation points: the curve, the pictures and the scores."""
+class TrainedTogether:
+    """The runs behind an engine's seeds, in the engine's order: each is told, measured and recorded by itself."""
 
     def __init__(
-        self, trial: Trial, attempt: Attempt, data: Data, evaluator: Evaluator, workshop: Workshop, events: EventLog
+        self, runs: Sequence[Run], engine: Engine, data: Data, evaluator: Evaluator, device: torch.device
     ) -> None:
-        self._attempt, self._data, self._evaluator, self._events = attempt, data, evaluator, events
-        latents = evaluation_latents(trial.seed, trial.training.latent_dim, evaluator.count)
-        self._latents = latents.to(workshop.device)
-        self._sampling = clock_for(workshop.device)
-        self._device = workshop.device
-        forget_peak_memory(self._device)
+        self._runs = runs
+        self._engine = engine
+        self._observers = [
+            Observer(run.task.job, run.task.attempt, data, evaluator, device, run.events)
+            for run in runs
+            if isinstance(run.task.job, Trial)
+        ]
+        self._left = dict(enumerate(runs))
         self._started = time.perf_counter()
-        self._evaluation_seconds = 0.0
-        self._peak_memory_bytes = 0
-        self._rows: list[dict[str, float | None]] = []
-        self._scores: tuple[Score, ...] = ()
-        self._spent = Spent()
 
-    def look(self, players: Players, checkpoint: Checkpointed) -> None:
-        """Measure the generator now: one row of the curve, one picture, the current scores. Raises Diverged."""
-        began, spent = time.perf_counter(), checkpoint.spent
-        self._events.spent = spent
-        self._peak_memory_bytes = max(self._peak_memory_bytes, peak_memory_bytes(self._device))
-        samples = self._samples(players, spent)
-        with global_stream(0, "metrics", self._device):  # whatever a plugin's metric draws
-            self._scores = self._evaluator.scores(samples, resamples=RESAMPLES if checkpoint.final else 0)
-        self._spent = spent
-        draw_samples(samples, self._data, self._attempt.path / f"samples-{spent.steps:08d}.png")
-        values = {score.name: score.value for score in self._scores}
-        wall = {"wall_seconds": time.perf_counter() - self._started}
-        self._rows.append({**asdict(spent), **wall, **values, **checkpoint.statistics})
-        write_atomically(self._attempt.path / CURVE, pd.DataFrame(self._rows).to_parquet(index=False))
-        self._events.evaluated(spent, self._scores)
-        forget_peak_memory(self._device)
-        self._evaluation_seconds += time.perf_counter() - began
+    def report(self, spent: Spent) -> None:
+        """Tell how far training is."""
+        for run in self._left.values():
+            run.events.progress(spent)
 
-    def _samples(self, players: Players, spent: Spent) -> Tensor:
-        self._sampling.resume()
-        samples = sample(players.scored, self._latents, players.generator_label)
-        self._sampling.pause()
-        try:
-            return at_rest(players.generator_label, samples, (self._evaluator.count, *players.shape))
-        except FloatingPointError as error:
-            raise Diverged(spent.steps, "a generated sample") from error
+    def look(self, checkpoint: Checkpointed) -> None:
+        """Measure every seed that is left; those that have diverged are recorded and left out from here on."""
+        for place in list(self._left):
+            if place in self._engine.diverged:
+                self._lose(place, self._engine.diverged[place])
+                continue
+            observer, players = self._observers[place], self._engine.players[place]
+            try:
+                observer.look(players, checkpoint.spent, checkpoint.statistics[place], final=checkpoint.final)
+            except Diverged as error:
+                self._lose(place, error)
+        if not self._left:
+            raise Diverged(checkpoint.spent.steps, "every seed")
 
-    def outcome(self, engine: Engine, flops: int) -> Outcome:
-        """The trial's scores at the end of its budget, and what they cost."""
-        spent = self._spent
-        seconds = max(spent.device_seconds, 1e-9)
-        sampled = self._evaluator.count * len(self._rows)
-        costs = {
-            "training_seconds": time.perf_counter() - self._started - self._evaluation_seconds,
-            "evaluation_seconds": self._evaluation_seconds,
-            "images_per_second": spent.kimg * 1000 / seconds,
-            "steps_per_second": spent.steps / seconds,
-            "sampling_images_per_second": sampled / max(self._sampling.seconds(), 1e-9),
-            "peak_memory_bytes": float(self._peak_memory_bytes),
-            "generator_parameters": float(_count_parameters(engine.players.generator)),
-            "discriminator_parameters": float(_count_parameters(engine.players.discriminator)),
-            "flops_per_step": float(flops),
-        }
-        return Outcome(spent=spent, scores=self._scores, costs=costs)
+    def lose(self, error: Diverged) -> None:
+        """Record all that are left as diverged."""
+        for place in list(self._left):
+            self._lose(place, self._engine.diverged.get(place, error))
 
+    def finish(self, ledger: Ledger, flops: int) -> None:
+        """Save the generator of every seed that is left, and record its scores and what they cost."""
+        together = len(self._runs)
+        evaluation = sum(observer.evaluation_seconds for observer in self._observers)
+        training = (time.perf_counter() - self._started - evaluation) / together
+        for place, run in self._left.items():
+            observer, players = self._observers[place], self._engine.players[place]
+            save_model(detached(players.scored), str(run.task.attempt.path / GENERATOR))
+            costs = {
+                **ledger.costs(),
+                **observer.costs(players),
+                "training_seconds": training,
+                "flops_per_step": float(flops),
+                "flops_per_second": flops * observer.spent.steps / max(observer.spent.device_seconds, 1e-9),
+            }
+            run.commit(Outcome(spent=observer.spent, scores=observer.scores, costs=costs))
 
-def _count_parameters(network: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    def _lose(self, place: int, error: Diverged) -> None:
+        run = self._left.pop(place)
+        run.log("".join(traceback.format_exception(error)))
+        run.commit(failure(error, run.events.spent))

@@ -12,6 +12,7 @@ import signal
 
 MODULES = (
     "pandas", "pyarrow.parquet", "scipy.linalg", "sklearn.datasets", "torchvision", "torch_fidelity", "ganbench.trial",
+    "ganbench.survey", "PIL.PngImagePlugin", "pyarrow.pandas_compat",
 )  # fmt: skip
 """What trials need sooner or later. One that does not load is left for the trials that need it to complain of."""
 

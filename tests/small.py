@@ -10,17 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganbench.batches import Batches
+from ganbench.casts import Solo
 from ganbench.objective import Objective
 from ganbench.plan import plan
 from ganbench.players import Players, averaged
 from ganbench.plugins import Registry, discover
 from ganbench.protocols import Game, Places, Terms
-from ganbench.seeding import stream
 from ganbench.store import Attempt, Store
 from ganbench.suite import suite_from
 from ganbench.tasks import Task
 from ganbench.terms import Job, Optimiser, Reference, Trial
-from ganbench.training import Batches, Engine, Training
+from ganbench.training import Engine, Training
 from ganbench.trial import perform
 
 ODD = Path(__file__).parent / "odd.py"
@@ -90,7 +91,7 @@ def engine(
     players = Players(generator, critic, average, tuple(real.shape[1:]), packing)
     named = dict(penalties or {})
     objective = Objective(loss or Difference(), tuple(named.values()), "the loss", tuple(named))
-    return Engine(players, objective, Batches(real, None, settings.batch_size, stream(0, "data")), settings, 0)
+    return Engine(Solo(players, 0), objective, Batches(real, None, settings.batch_size, [0]), settings)
 
 
 @functools.cache
@@ -149,5 +150,5 @@ def planned(suite: Mapping[str, Any]) -> list[Any]:
 def performed(job: Job, folder: Path) -> Attempt:
     """The attempt that the job has left in `folder`, done in this process."""
     attempt = Store(folder).begin(job)
-    perform(Task(job, attempt, Places(), "cpu", (ODD,)))
+    assert not perform([Task(job, attempt, Places(), "cpu", (ODD,))])
     return attempt

@@ -137,7 +137,7 @@ def test_two_engines_of_one_trial_do_the_same(workshop, loss):
     torch.rand(5)
     for _ in range(3):
         engines[1].step()
-    first, second = (state(engine.players.scored) for engine in engines)
+    first, second = (state(engine.players[0].scored) for engine in engines)
     assert_close(first, second, rtol=0, atol=0)
     assert engines[0].statistics() == engines[1].statistics()
 

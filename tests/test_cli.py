@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -97,6 +98,25 @@ def test_the_same_suite_gives_the_same_bits_whether_trials_run_side_by_side_or_o
     assert len(generators) == 8
     for path in generators:
         assert path.read_bytes() == (again / path.relative_to(finished[0])).read_bytes()
+
+
+@pytest.mark.slow
+def test_seeds_train_together_unless_it_is_asked_otherwise_and_score_the_same_but_for_rounding(
+    finished, tiny, tmp_path
+):
+    alone, only = tmp_path / "alone", ("--only", "dataset=ring8")
+    assert ganbench("run", tiny, "--results", alone, "--driver", "eager", "--per-device", "1", *only).status == 0
+    first, second = (
+        load_results(folder).query("kind == 'trial' and dataset == 'ring8'") for folder in (finished[0], alone)
+    )
+    for table, driver in ((first, "vectorised"), (second, "eager")):
+        environments = [json.loads((Path(path) / "environment.json").read_text()) for path in table["path"]]
+        assert {(environment["driver"], environment["seeds_together"]) for environment in environments} == {
+            (driver, 2 if driver == "vectorised" else 1)
+        }
+    both = first.merge(second, on="key", suffixes=("", "_alone"))
+    assert len(both) == 4
+    np.testing.assert_allclose(both["tvd_modes"], both["tvd_modes_alone"], atol=0.01)
 
 
 def test_a_second_run_does_nothing_and_says_so(results, tiny):
@@ -222,6 +242,8 @@ REFUSED = {
     "no argument": (("run",), "Missing argument 'SUITE'"),
     "an unknown kind": (("plugins", "list", "--kind", "los"), "Invalid value for '--kind'"),
     "no workers": (("run", "quick", "--workers", "0"), "Invalid value for '--workers'"),
+    "no process on a device": (("run", "quick", "--per-device", "0"), "Invalid value for '--per-device'"),
+    "an unknown driver": (("run", "quick", "--driver", "quick"), "Invalid value for '--driver'"),
 }  # fmt: skip
 
 

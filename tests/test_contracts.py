@@ -16,11 +16,12 @@ from ganbench.contracts import (
     mixes_batch,
     needs_extractor,
     needs_independent,
+    refused_drivers,
     shape_of,
 )
 from ganbench.errors import PluginError
 from ganbench.rules import KEYS
-from ganbench.terms import KINDS, Choice, Component, Measure
+from ganbench.terms import KINDS, Choice, Component, Measure, Training
 
 IMAGES = {"data": "images", "power_of_two": True, "min_resolution": 8}
 CONV = {"mixes_batch": {"norm": ("batch", "instance")}, "independent": {"norm": "layer"}}
@@ -45,8 +46,8 @@ WGAN_GP = part("wgan-gp", {"independent": True}, {}, weight=10.0)
 R1 = part("r1", {"independent": True}, {}, gamma=0.1)
 
 
-def reason(dataset=RING, generator=MLP, discriminator=CRITIC, objective=(HINGE,), batch_size=64):
-    return incompatibility(Combination(dataset, generator, discriminator, objective), batch_size)
+def reason(dataset=RING, generator=MLP, discriminator=CRITIC, objective=(HINGE,), **training):
+    return incompatibility(Combination(dataset, generator, discriminator, objective), Training(**training))
 
 
 def test_what_needs_nothing_goes_with_everything():
@@ -119,6 +120,54 @@ def test_packing_must_divide_the_batch():
     assert reason(discriminator=part("critic", {}, {}, packing=3), batch_size=64) == (
         "discriminator critic(packing=3) packs 3 samples, which does not divide batch_size 64"
     )
+
+
+def test_only_images_can_be_mirrored():
+    assert reason(dataset=pictures(), flips=True) is None
+    assert reason(flips=True) == "training with flips needs images, ring8 has points"
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_any_data_and_networks_train_in_any_precision(precision):
+    assert reason(precision=precision) is None
+    assert reason(dataset=pictures(), generator=DCGAN, precision=precision) is None
+
+
+def refusals(generator=MLP, discriminator=CRITIC, objective=(HINGE,)):
+    return refused_drivers(Combination(RING, generator, discriminator, objective))
+
+
+def test_what_says_nothing_of_drivers_has_them_all():
+    assert refusals() == {}
+    assert refusals(generator=part("mlp", {"driver": ("eager", "vectorised", "graph")})) == {}
+
+
+def test_a_driver_that_a_part_leaves_out_is_refused_with_the_parts_name():
+    assert refusals(generator=part("wide", {"driver": ("eager", "graph")})) == {
+        "vectorised": "generator wide needs the driver eager or graph"
+    }
+    assert refusals(discriminator=part("noisy", {"driver": ["eager", "vectorised"]}, {}, deviation=0.1)) == {
+        "graph": "discriminator noisy(deviation=0.1) needs the driver eager or vectorised"
+    }
+    assert refusals(objective=(part("counting", {"driver": "eager"}),)) == {
+        "vectorised": "loss counting needs the driver eager",
+        "graph": "loss counting needs the driver eager",
+    }
+
+
+def test_each_driver_is_refused_for_the_first_part_that_leaves_it_out():
+    penalty = part("adaptive", {"driver": "eager"})
+    assert refusals(generator=part("wide", {"driver": ("eager", "graph")}), objective=(HINGE, penalty)) == {
+        "vectorised": "generator wide needs the driver eager or graph",
+        "graph": "penalty adaptive needs the driver eager",
+    }
+
+
+def test_a_parameter_may_say_which_drivers_a_part_can_have():
+    for driver, expected in (("vectorised", {"graph"}), ("eager", {"vectorised", "graph"})):
+        generator = part("wide", {"driver": ("eager", "{faster}")}, {}, faster=driver)
+        check_part("generator", generator)
+        assert refusals(generator=generator).keys() == expected
 
 
 def test_mixing_is_read_from_defaults_too():
@@ -206,6 +255,11 @@ def test_a_parameter_that_a_contract_names_must_hold_what_the_contract_needs():
 
 
 REFUSED = [
+    ("generator", "needs", "driver", "vectorized", "'eager', 'vectorised', 'graph' or a tuple of them"),
+    ("generator", "needs", "driver", "vectorised+graph", "'eager', 'vectorised', 'graph' or a tuple of them"),
+    ("discriminator", "needs", "driver", (), "'eager', 'vectorised', 'graph' or a tuple of them"),
+    ("loss", "needs", "driver", True, "'eager', 'vectorised', 'graph' or a tuple of them"),
+    ("penalty", "needs", "driver", ("eager", "jit"), "'eager', 'vectorised', 'graph' or a tuple of them"),
     ("generator", "needs", "data", ("points", "sounds"), "'points', 'images' or a tuple of both"),
     ("generator", "needs", "data", (), "'points', 'images' or a tuple of both"),
     ("generator", "needs", "min_resolution", True, "an integer of at least 1"),
@@ -260,6 +314,8 @@ def test_what_a_contract_may_not_state_is_refused_where_it_stands_and_where_a_pa
 
 
 ALLOWED = [
+    ("generator", "needs", "driver", "eager"),
+    ("loss", "needs", "driver", ("eager", "vectorised", "graph")),
     ("generator", "needs", "data", ["points", "images"]),
     ("generator", "needs", "data", "points"),
     ("discriminator", "gives", "logits", "vector"),

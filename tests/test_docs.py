@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import shlex
 import subprocess
@@ -249,7 +248,7 @@ def test_the_defaults_of_training_are_those_of_the_code():
     for key, cell in told.items():
         if code := codes([cell]):
             expected = usual[key]
-            stated = ast.literal_eval(code[0]) if not isinstance(expected, str) else code[0]
+            stated = code[0] if isinstance(expected, str) else tomllib.loads(f"value = {code[0]}")["value"]
             assert stated == (list(expected) if isinstance(expected, tuple) else expected), key
         elif "recipe" not in cell:
             assert (cell, usual[key]) == ("none", None), key

@@ -271,6 +271,24 @@ def test_packing_that_does_not_divide_the_batch_of_its_own_training_is_skipped(r
     )
 
 
+def test_points_are_skipped_where_images_are_mirrored_unless_an_override_says_otherwise(registry):
+    planned = plan(small(datasets=["ring", "digits"], seeds=2, training={"flips": True}), registry)
+    assert planned.skipped == (
+        Skipped("ring", "mlp / mlp / hinge", "training with flips needs images, ring has points"),
+    )
+    assert [(trial.dataset.name, trial.training.flips) for trial in planned.trials] == [("digits", True)] * 2
+    override = [{"dataset": "digits", "training": {"flips": True}}]
+    planned = plan(small(datasets=["ring", "digits"], override=override), registry)
+    assert planned.skipped == ()
+    assert {trial.dataset.name: trial.training.flips for trial in planned.trials} == {"ring": False, "digits": True}
+
+
+def test_precision_is_part_of_what_a_trial_is_and_keeps_nothing_from_training(registry):
+    trials = [only_trial(registry, training={"precision": name}) for name in ("float32", "tf32", "bf16")]
+    assert [trial.training.precision for trial in trials] == ["float32", "tf32", "bf16"]
+    assert len({trial.key for trial in trials}) == 3
+
+
 def test_training_is_default_then_recipe_then_suite_then_overrides_then_variant(registry):
     suite = small(
         matrix=matrix(loss=["wgan", "hinge"]),

@@ -14,7 +14,7 @@ from ganbench.report import render_html, render_markdown, render_text, write_rep
 from ganbench.statistics import board
 from ganbench.store import Store
 from ganbench.tables import load_curves, load_results
-from ganbench.terms import Choice, Reference, Training, Variant
+from ganbench.terms import Budget, Choice, Reference, Training, Variant
 
 HOSTILE = {
     "script": "<script>document.title='broken'</script>",
@@ -129,6 +129,63 @@ def test_the_sentence_claims_nothing_for_single_seeds_or_failures(tmp_path):
     add(Store(tmp_path / "failed"), "a", [3.0, None])
     assert "one seed cannot tell them apart" in sentence(tmp_path / "single")
     assert sentence(tmp_path / "failed").endswith("so none leads.")
+
+
+def run_on(store, facts, costs=None, loss="a", **changes):
+    """Two seeds that ran in the environment of `facts`, and cost `costs` each."""
+    for seed in (0, 1):
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0 + seed), costs=costs or {"images_per_second": 5000.0})
+        job = fabricate.trial(fabricate.variant(loss), seed, **changes)
+        fabricate.commit(store, job, outcome, {**fabricate.ENVIRONMENT_FACTS, **facts})
+
+
+def test_rankings_that_only_their_conditions_tell_apart_say_these(tmp_path, plain_script):
+    run_on(Store(tmp_path), {"precision": "bf16"})
+    run_on(Store(tmp_path), {"precision": "float32"}, loss="b")
+    ranked = board(load_results(tmp_path))
+    text, markdown, page = render_text(ranked, 200), render_markdown(ranked), Page(page_of(tmp_path)).text
+    for told in (text, markdown):
+        assert told.count("100 kimg · seeds 2 · precision bf16 · ") == 1
+        assert told.count("100 kimg · seeds 2 · generator") == 1
+    assert page.count("precision bf16") == 2  # in the list of rankings, and among the facts of its own
+    assert page.count("Conditions") == 1
+
+
+@pytest.mark.parametrize(("drivers", "told"), [(["eager", "graph"], False), (["eager", "vectorised+graph"], True)])
+def test_the_page_says_what_the_speed_of_seeds_that_trained_together_is(tmp_path, plain_script, drivers, told):
+    for driver in drivers:
+        run_on(Store(tmp_path), {"driver": driver, "seeds_together": 2}, loss=driver.replace("+", "-"))
+    assert ("Seeds that trained together are each charged an equal part" in page_of(tmp_path)) == told
+
+
+BUSY = "The machine was busy with other work"
+
+
+@pytest.mark.parametrize(
+    ("share", "kind", "told"), [(0.62, "cpu", True), (0.79, "cpu", True), (0.8, "cpu", False), (0.3, "cuda", False)]
+)
+def test_the_page_says_when_the_machine_was_busy_with_other_work(tmp_path, plain_script, share, kind, told):
+    run_on(Store(tmp_path), {"device_kind": kind}, {"processor_share": share})
+    page = page_of(tmp_path)
+    assert (BUSY in page) == told
+    if told:
+        assert f"got {share:.0%} of a processor core" in page
+        assert "affected by it, scores are not." in page
+
+
+def test_the_median_trial_decides_whether_the_machine_was_busy(tmp_path, plain_script):
+    for loss, share in (("a", 0.1), ("b", 0.9), ("c", 0.95)):
+        run_on(Store(tmp_path), {"device_kind": "cpu"}, {"processor_share": share}, loss)
+    assert BUSY not in page_of(tmp_path)
+
+
+def test_a_busy_machine_is_said_to_change_scores_where_device_time_is_the_budget(tmp_path, plain_script):
+    run_on(Store(tmp_path), {"device_kind": "cpu"}, {"processor_share": 0.5}, budget=Budget(device_seconds=20.0))
+    assert "and with them scores, for device time is the budget." in page_of(tmp_path)
+
+
+def test_results_that_say_nothing_of_the_processor_get_no_note(page):
+    assert BUSY not in page
 
 
 def test_two_recipes_of_a_variant_have_different_names(tmp_path):

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from concurrent.futures import Future
 from pathlib import Path
 
+import fabricate
 import numpy as np
 import pytest
 from commands import PATIENT, ganbench, patient, waiting_process, write_suite
+from pebble import ProcessExpired
 from PIL import Image
 
-from ganbench import history
+from ganbench import history, runner
+from ganbench.drivers import Findings
 from ganbench.errors import DataError
 from ganbench.plan import plan
 from ganbench.plugins import discover
@@ -17,6 +22,8 @@ from ganbench.protocols import Places
 from ganbench.runner import Settings, present_origins, run, to_do
 from ganbench.store import LOG, TRIAL, Store
 from ganbench.suite import read_suite, suite_from
+from ganbench.tasks import now
+from ganbench.terms import Record
 
 PLUGINS = (PATIENT, Path(__file__).parent / "odd.py")
 
@@ -26,22 +33,34 @@ class Watcher:
 
     def __init__(self, tick=lambda: None):
         self.started_tasks, self.ended, self._tick, self.most, self.prepared = [], [], tick, 0, []
+        self.groups, self.reasons, self.surveyed, self.shares = [], [], [], []
 
     def preparing(self, job):
         self.prepared.append((str(job.dataset), len(self.started_tasks)))
 
-    def started(self, task):
-        self.started_tasks.append(task)
+    def surveying(self, variants):
+        self.surveyed.append(variants)
+
+    def started(self, tasks):
+        self.groups.append(tuple(tasks))
+        self.started_tasks.extend(tasks)
         self.most = max(self.most, len(self.started_tasks) - len(self.ended))
 
     def finished(self, task, record):
         self.ended.append((task, record))
 
+    def parted(self, tasks, reason):
+        self.reasons.append(([task.job.seed for task in tasks], reason))
+        self.started_tasks = [task for task in self.started_tasks if task not in tasks]
+
     def tick(self, running):
-        assert {task.job.key for task in running} == {t.job.key for t in self.started_tasks} - {
+        assert {task.job.key for tasks in running for task in tasks} == {t.job.key for t in self.started_tasks} - {
             t.job.key for t, _ in self.ended
         }
         self._tick()
+
+    def busy(self, share):
+        self.shares.append(share)
 
 
 def planned(path, only=(), **settings):
@@ -183,3 +202,226 @@ def test_data_without_training_samples_stop_a_run_before_anything_is_trained(tmp
     with pytest.raises(DataError, match="all 40 samples are held out, so there is none to train on"):
         run(jobs, Store(tmp_path / "results"), Settings(device="cpu", workers=1), Watcher())
     assert not list((tmp_path / "results").rglob("record.json"))
+
+
+class Processes:
+    """Stands in for processes: a test says what becomes of each group that is handed over, and of each first step."""
+
+    def __init__(self, perform, survey=lambda trial: Findings(peak_memory_bytes=2**20), gpus=None):
+        self._perform, self._survey, self._gpus, self.limits, self.sizes = perform, survey, gpus or {}, [], []
+
+    def __call__(self, workers):
+        self.sizes.append(workers)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        pass
+
+    def gpus(self):
+        return self._gpus
+
+    def prepare(self, job, places, device, plugin_files):
+        pass
+
+    def survey(self, trial, places, device, plugin_files, seconds):
+        return self._promise(self._survey, trial)
+
+    def submit(self, tasks, seconds):
+        self.limits.append(seconds)
+        return self._promise(self._perform, tasks)
+
+    def _promise(self, do, given):
+        future = Future()
+        try:
+            future.set_result(do(given))
+        except (ProcessExpired, TimeoutError) as error:
+            future.set_exception(error)
+        return future
+
+
+def commit(task, status="ok", **costs):
+    task.attempt.commit(Record(task.job.key, "trial", status, now(), now(), costs={"wall_seconds": 1.0, **costs}))
+
+
+def all_well(tasks):
+    for task in tasks:
+        commit(task)
+    return ""
+
+
+@pytest.fixture
+def run_with(tmp_path, monkeypatch):
+    """A function that runs three seeds of a loss in stand-ins for processes, and gives its view, records and store."""
+
+    def start(perform, jobs=None, settings=None, **processes):
+        stand_ins = Processes(perform, **processes)
+        monkeypatch.setattr(runner, "LocalProcesses", stand_ins)
+        watcher, store = Watcher(), Store(tmp_path / "results")
+        jobs = jobs or [fabricate.trial(seed=seed) for seed in (0, 1, 2)]
+        records = run(jobs, store, settings or Settings(device="cpu", workers=1, timeout_seconds=5.0), watcher)
+        return watcher, records, store, stand_ins
+
+    return start
+
+
+def drivers(watcher):
+    """The seeds and the driver of each group that was started."""
+    return [([task.job.seed for task in tasks], tasks[0].driver.name) for tasks in watcher.groups]
+
+
+def test_seeds_of_a_variant_are_done_together_within_a_limit_for_all_of_them(run_with):
+    watcher, records, _, processes = run_with(all_well)
+    assert watcher.surveyed == [1]
+    assert drivers(watcher) == [([0, 1, 2], "vectorised")]
+    assert processes.limits == [15.0]
+    assert [record for _, record in watcher.ended] == records
+    assert [record.status for record in records] == ["ok"] * 3
+    assert watcher.shares == []
+
+
+def refusing(tasks):
+    return "no batching rule" if len(tasks) > 1 else all_well(tasks)
+
+
+def dying(tasks):
+    if len(tasks) > 1:
+        raise ProcessExpired("Abnormal termination", code=-signal.SIGKILL)
+    return all_well(tasks)
+
+
+def late(tasks):
+    if len(tasks) > 1:
+        raise TimeoutError
+    return all_well(tasks)
+
+
+def forgetful(tasks):
+    return "" if len(tasks) > 1 else all_well(tasks)
+
+
+@pytest.mark.parametrize(
+    ("perform", "reason"),
+    [
+        (refusing, "no batching rule"),
+        (dying, "the trial's process ended by signal SIGKILL"),
+        (late, "the trial took longer than the limit of --timeout"),
+        (forgetful, "the trial's process left no record"),
+    ],
+)
+def test_seeds_that_cannot_go_on_together_are_done_one_by_one_and_say_why(run_with, perform, reason):
+    watcher, records, store, processes = run_with(perform)
+    assert drivers(watcher) == [([0, 1, 2], "vectorised"), ([0], "eager"), ([1], "eager"), ([2], "eager")]
+    assert watcher.reasons == [([0, 1, 2], reason)]
+    assert processes.limits == [15.0, 5.0, 5.0, 5.0]
+    assert [record.status for record in records] == ["ok"] * 3
+    for record in records:
+        first, second = store.attempts(record.key)
+        assert (first.committed, second.committed) == (False, True)
+    assert {tasks[0].driver.reason for tasks in watcher.groups[1:]} == {f"not vectorised: {reason}"}
+
+
+def test_a_seed_whose_end_is_known_is_not_done_again_with_the_others(run_with):
+    def perform(tasks):
+        commit(tasks[0], "diverged" if len(tasks) > 1 else "ok")
+        return "" if len(tasks) == 1 else "out of memory"
+
+    watcher, records, _, _ = run_with(perform)
+    assert drivers(watcher) == [([0, 1, 2], "vectorised"), ([1], "eager"), ([2], "eager")]
+    assert watcher.reasons == [([1, 2], "out of memory")]
+    assert [record.status for record in records] == ["diverged", "ok", "ok"]
+
+
+def test_a_record_is_told_of_while_the_other_seeds_go_on(tmp_path, monkeypatch):
+    future, told = Future(), []
+
+    class Slow(Processes):
+        def submit(self, tasks, seconds):
+            commit(tasks[1], "diverged")
+            self.tasks = tasks
+            return future
+
+    slow = Slow(None)
+
+    def tick():
+        told.append([record.status for _, record in watcher.ended])
+        if not future.done():
+            commit(slow.tasks[0])
+            future.set_result("")
+
+    watcher = Watcher(tick)
+    monkeypatch.setattr(runner, "LocalProcesses", slow)
+    run([fabricate.trial(seed=seed) for seed in (0, 1)], Store(tmp_path), Settings(device="cpu", workers=1), watcher)
+    assert told == [["diverged"], ["diverged", "ok"]]
+
+
+def test_a_lone_trial_whose_process_is_lost_has_a_record_and_no_second_try(run_with):
+    def perform(tasks):
+        raise ProcessExpired("Abnormal termination", code=3)
+
+    watcher, records, _, _ = run_with(perform, jobs=[fabricate.trial(seed=4)])
+    assert drivers(watcher) == [([4], "eager")]
+    assert watcher.surveyed == watcher.reasons == []
+    assert [(record.status, record.message) for record in records] == [
+        ("killed", "the trial's process ended with exit status 3")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TimeoutError(), "its first steps took longer than 5 s"),
+        (
+            ProcessExpired("Abnormal termination", code=-signal.SIGSEGV),
+            "in its first steps, the trial's process ended by signal SIGSEGV",
+        ),
+    ],
+)
+def test_a_variant_whose_first_steps_come_to_no_end_trains_one_by_one(run_with, error, reason):
+    def survey(trial):
+        raise error
+
+    watcher, _, _, _ = run_with(all_well, survey=survey)
+    assert drivers(watcher) == [([0], "eager"), ([1], "eager"), ([2], "eager")]
+    assert f"not vectorised: {reason}" in watcher.groups[0][0].driver.reason
+
+
+def test_parted_seeds_keep_their_graph_and_devices_are_shared(run_with):
+    settings = Settings(device="cuda", per_device=2)
+    watcher, _, _, processes = run_with(refusing, settings=settings, gpus={"cuda:0": 2**34})
+    assert drivers(watcher) == [
+        ([0, 1, 2], "vectorised+graph"), ([0], "graph"), ([1], "graph"), ([2], "graph"),
+    ]  # fmt: skip
+    assert {task.device for tasks in watcher.groups for task in tasks} == {"cuda:0"}
+    assert processes.sizes[-1] == 1  # one group to begin with
+
+
+@pytest.mark.parametrize(("wish", "groups"), [("eager", 3), ("auto", 1)])
+def test_the_driver_that_was_asked_for_is_taken(run_with, wish, groups):
+    watcher, _, _, _ = run_with(all_well, settings=Settings(device="cpu", workers=1, driver=wish))
+    assert len(watcher.groups) == groups
+    assert watcher.surveyed == ([] if wish == "eager" else [1])
+
+
+@pytest.mark.parametrize(("shares", "told"), [((0.9, 0.5, 0.6), [0.6]), ((0.9, 0.85, 0.2), [])])
+def test_a_busy_machine_is_told_of_by_the_share_of_a_core_that_most_trials_got(run_with, shares, told):
+    def perform(tasks):
+        for task, share in zip(tasks, shares, strict=True):
+            commit(task, processor_share=share)
+        return ""
+
+    assert run_with(perform)[0].shares == told
+    jobs = [fabricate.trial(seed=seed) for seed in (5, 6, 7)]
+    on_gpu = run_with(perform, jobs, Settings(device="cuda"), gpus={"cuda:0": 2**34})
+    assert on_gpu[0].shares == []
+
+
+def test_what_seeds_took_together_is_remembered_by_each_ones_share(run_with):
+    def perform(tasks):
+        time.sleep(0.3)
+        return all_well(tasks)
+
+    run_with(perform)
+    assert 0.1 <= history.estimate([fabricate.trial(seed=9)]) < 0.2

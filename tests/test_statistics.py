@@ -153,6 +153,46 @@ def test_protocols_are_never_ranked_together(store):
     assert ranked["rank"].tolist() == ["1", "1"]
 
 
+def add_on(store, loss, values, facts, **changes):
+    """A trial of `loss` for each distance in `values`, that ran in the environment of `facts`."""
+    for seed, value in enumerate(values):
+        outcome = fabricate.Outcome(fabricate.image_scores(value))
+        environment = {**fabricate.ENVIRONMENT_FACTS, **facts}
+        fabricate.commit(store, fabricate.trial(fabricate.variant(loss), seed, **changes), outcome, environment)
+
+
+def ranks_by_conditions(store):
+    ranked = board(load_results(store.path)).query("kind == 'trial'")
+    return {(row["conditions"], row["loss"]): row["rank"] for _, row in ranked.iterrows()}
+
+
+def test_precisions_are_never_ranked_together(store):
+    add_on(store, "a", [3.0, 3.1], {"precision": "float32"})
+    add_on(store, "b", [9.0, 9.1], {"precision": "bf16"})
+    add_on(store, "c", [5.0, 5.1], {"precision": "bf16"})
+    assert ranks_by_conditions(store) == {("", "a"): "1", ("precision bf16", "b"): "2", ("precision bf16", "c"): "1"}
+
+
+def test_the_same_references_stand_beside_every_precision(store):
+    reference = Reference(fabricate.DIGITS, "noise", fabricate.evaluation())
+    fabricate.commit(store, reference, fabricate.Outcome(fabricate.image_scores(188.0)))
+    for precision in ("float32", "tf32"):
+        add_on(store, precision, [3.0, 3.1], {"precision": precision})
+    ranked = board(load_results(store.path))
+    assert ranked["noise"].tolist() == [188.0] * 4
+    assert sorted(ranked.query("kind == 'reference'")["conditions"]) == ["", "precision tf32"]
+
+
+def test_drivers_are_ranked_together_but_where_device_time_is_the_budget(store):
+    timed = Budget(device_seconds=9.0)
+    for budget in (Budget(kimg=100.0), timed):
+        add_on(store, "a", [3.0, 3.1], {"driver": "eager"}, budget=budget)
+        add_on(store, "b", [9.0, 9.1], {"driver": "graph"}, budget=budget)
+    found = ranks_by_conditions(store)
+    eager, graph = (f"device Test CPU · driver {driver}" for driver in ("eager", "graph"))
+    assert found == {("", "a"): "1", ("", "b"): "2", (eager, "a"): "1", (graph, "b"): "1"}
+
+
 def test_one_variant_with_two_recipes_is_two_rows(store):
     add(store, "a", [3.0, 3.1])
     add(store, "a", [9.0, 9.1], training=Training(batch_size=8))

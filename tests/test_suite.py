@@ -151,8 +151,8 @@ ROOT_KEYS = (
     "variants"
 )
 TRAINING_KEYS = (
-    "batch_size, clip, discriminator, discriminator_steps, ema_half_life_kimg, ema_rampup, generator, latent_dim, "
-    "schedule"
+    "batch_size, clip, discriminator, discriminator_steps, ema_half_life_kimg, ema_rampup, flips, generator, "
+    "latent_dim, precision, reuse_fakes, schedule"
 )
 ADAM_KEYS = "betas, epsilon, learning_rate, name"
 MATRIX_KEYS = "discriminator, generator, loss"

@@ -179,6 +179,92 @@ def test_the_device_is_part_of_the_protocol_only_where_device_time_is_the_budget
     assert protocols(store) == (3, 1)
 
 
+def ran(**facts):
+    return {**fabricate.ENVIRONMENT_FACTS, **facts}
+
+
+def test_a_trial_says_by_which_driver_it_was_trained_in_what_precision_and_at_what_cost(store):
+    facts = ran(
+        device_kind="cuda", driver="vectorised", driver_reason="not graph: draws", seeds_together=4, precision="bf16"
+    )
+    costs = {"processor_share": 0.5, "gpu_utilisation": 0.75, "energy_joules": 1200.0, "flops_per_second": 3e12}
+    outcome = fabricate.Outcome(fabricate.image_scores(3.0), costs=costs)
+    fabricate.commit(store, fabricate.trial(), outcome, facts)
+    row = load_results(store.path).iloc[0]
+    names = ["driver", "driver_reason", "seeds_together", "precision", "device_kind"]
+    assert row[names].tolist() == ["vectorised", "not graph: draws", 4, "bf16", "cuda"]
+    assert row[list(costs)].tolist() == list(costs.values())
+
+
+def test_what_was_recorded_before_there_were_drivers_trained_eagerly_and_alone_in_float32(store):
+    commit(store)
+    row = load_results(store.path).iloc[0]
+    assert row[["driver", "driver_reason", "seeds_together", "precision"]].tolist() == ["eager", "", 1, "float32"]
+    assert row[["processor_share", "gpu_utilisation", "energy_joules", "flops_per_second"]].isna().all()
+
+
+def test_what_was_not_trained_or_never_came_to_tell_has_no_driver(store):
+    reference = Reference(fabricate.DIGITS, "noise", fabricate.evaluation())
+    fabricate.commit(store, reference, fabricate.Outcome(fabricate.image_scores(2.0)), ran(precision="float32"))
+    commit(store, scores=(), status="killed", environment={})
+    table = load_results(store.path)
+    assert table[["driver", "driver_reason", "precision", "conditions"]].values.tolist() == [[""] * 4] * 2
+    assert table["seeds_together"].isna().all()
+
+
+def test_the_precision_that_trials_came_to_is_part_of_the_protocol_but_not_of_references(store):
+    reference = Reference(fabricate.DIGITS, "noise", fabricate.evaluation())
+    fabricate.commit(store, reference, fabricate.Outcome(fabricate.image_scores(2.0)))
+    for seed, precision in enumerate(("float32", "tf32", "bf16")):
+        commit(store, seed=seed, environment=ran(precision=precision))
+    table = load_results(store.path)
+    assert table["conditions"].tolist() == ["", "", "precision tf32", "precision bf16"]
+    assert table.query("kind == 'trial'")["protocol"].nunique() == 3
+    assert table["evaluation_protocol"].nunique() == 1
+
+
+def test_a_precision_that_the_device_did_not_have_is_no_condition_and_no_other_recipe(store):
+    commit(store, environment=ran(precision="float32"))
+    commit(store, seed=1, environment=ran(precision="float32"), training=Training(precision="tf32"))
+    assert protocols(store) == (1, 1)
+    table = load_results(store.path)
+    assert table["recipe"].nunique() == 1
+    assert table["training"].tolist() == ["", "precision=tf32"]
+    commit(store, seed=2, training=Training(flips=True))
+    assert load_results(store.path)["recipe"].nunique() == 2
+
+
+def test_the_driver_is_part_of_the_protocol_only_where_device_time_is_the_budget(store):
+    for seed, driver in enumerate(("eager", "vectorised", "graph")):
+        commit(store, seed=seed, environment=ran(driver=driver))
+    assert protocols(store) == (1, 1)
+    timed = Budget(kimg=50.0, device_seconds=9.0)
+    for seed, driver in enumerate(("eager", "graph", "graph")):
+        commit(store, seed=seed, budget=timed, environment=ran(driver=driver))
+    assert protocols(store) == (3, 1)
+    told = load_results(store.path)["conditions"].value_counts().to_dict()
+    device = "device Test CPU"
+    assert told == {"": 3, f"{device} · driver eager": 1, f"{device} · driver graph": 2}
+
+
+@pytest.mark.parametrize("budget", [Budget(kimg=100.0), Budget(device_seconds=9.0)], ids=str)
+def test_a_failure_that_told_nothing_is_compared_with_the_others_of_its_kind(store, budget):
+    asked = {"budget": budget, "training": Training(precision="bf16")}
+    commit(store, environment=ran(driver="graph", precision="bf16"), **asked)
+    commit(store, seed=1, scores=(), status="killed", environment={}, **asked)
+    for seed in (2, 3, 4):
+        commit(store, seed=seed, environment=ran(driver="eager"), budget=budget)
+    table = load_results(store.path)
+    assert table["protocol"].nunique() == 2
+    assert table.set_index("seed")["conditions"][1] == table.set_index("seed")["conditions"][0]
+    assert "precision bf16" in table.set_index("seed")["conditions"][1]
+
+
+def test_a_number_of_seeds_that_is_none_counts_as_one(store):
+    commit(store, environment=ran(seeds_together="many"))
+    assert load_results(store.path)["seeds_together"].tolist() == [1]
+
+
 def test_a_failure_shares_the_protocol_of_the_trials_that_have_scores(store):
     commit(store)
     commit(store, seed=1, scores=(), status="oom")

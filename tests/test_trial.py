@@ -284,7 +284,7 @@ def test_running_out_of_memory_has_a_status_of_its_own(tmp_path):
 def test_a_component_that_is_not_installed_here_is_a_record_too(tmp_path):
     made = trial(loss="raising")
     attempt = Store(tmp_path).begin(made)
-    perform(Task(made, attempt, Places(), "cpu"))  # without the plugin file
+    perform([Task(made, attempt, Places(), "cpu")])  # without the plugin file
     assert attempt.record().status == "error"
     assert "no loss named 'raising'" in attempt.record().message
 
@@ -292,7 +292,7 @@ def test_a_component_that_is_not_installed_here_is_a_record_too(tmp_path):
 def test_a_device_that_is_not_there_is_a_record_too(tmp_path):
     made = trial()
     attempt = Store(tmp_path).begin(made)
-    perform(Task(made, attempt, Places(), "nonsense:0", (ODD,)))
+    perform([Task(made, attempt, Places(), "nonsense:0", (ODD,))])
     assert attempt.record().status == "error"
     assert (attempt.path / LOG).is_file()
 

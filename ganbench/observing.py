@@ -1,0 +1,98 @@
+"""What is seen of a trial while it trains: its curve, its pictures, its scores, and what measuring took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ganbench.accounting import clock_for, forget_peak_memory, peak_memory_bytes
+from ganbench.events import EventLog
+from ganbench.metrics import Evaluator
+from ganbench.pictures import draw_samples
+from ganbench.players import Players, sample
+from ganbench.protocols import Data
+from ganbench.seeding import global_stream
+from ganbench.store import CURVE, Attempt, write_atomically
+from ganbench.submissions import at_rest, evaluation_latents
+from ganbench.terms import Score, Spent, Trial
+from ganbench.training import Diverged
+
+RESAMPLES = 20
+"""How often metrics resample for the noise of the scores that a record holds; along a curve they do not."""
+
+
+class Observer:
+    """What is seen of a trial at its evaluation points: the curve, the pictures and the scores."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        attempt: Attempt,
+        data: Data,
+        evaluator: Evaluator,
+        device: torch.device,
+        events: EventLog,
+    ) -> None:
+        self._attempt, self._data, self._evaluator, self._events = attempt, data, evaluator, events
+        latents = evaluation_latents(trial.seed, trial.training.latent_dim, evaluator.count)
+        self._latents = latents.to(device)
+        self._sampling = clock_for(device)
+        self._device = device
+        forget_peak_memory(self._device)
+        self._started = time.perf_counter()
+        self.evaluation_seconds = 0.0
+        self._peak_memory_bytes = 0
+        self._rows: list[dict[str, float | None]] = []
+        self.scores: tuple[Score, ...] = ()
+        self.spent = Spent()
+
+    def look(self, players: Players, spent: Spent, statistics: Mapping[str, float], *, final: bool) -> None:
+        """Measure the generator now: one row of the curve, one picture, the current scores. Raises Diverged."""
+        began = time.perf_counter()
+        self._events.spent = spent
+        self._peak_memory_bytes = max(self._peak_memory_bytes, peak_memory_bytes(self._device))
+        samples = self._samples(players, spent)
+        with global_stream(0, "metrics", self._device):  # whatever a plugin's metric draws
+            self.scores = self._evaluator.scores(samples, resamples=RESAMPLES if final else 0)
+        self.spent = spent
+        draw_samples(samples, self._data, self._attempt.path / f"samples-{spent.steps:08d}.png")
+        values = {score.name: score.value for score in self.scores}
+        wall = {"wall_seconds": time.perf_counter() - self._started}
+        self._rows.append({**asdict(spent), **wall, **values, **statistics})
+        write_atomically(self._attempt.path / CURVE, pd.DataFrame(self._rows).to_parquet(index=False))
+        self._events.evaluated(spent, self.scores)
+        forget_peak_memory(self._device)
+        self.evaluation_seconds += time.perf_counter() - began
+
+    def _samples(self, players: Players, spent: Spent) -> Tensor:
+        self._sampling.resume()
+        samples = sample(players.scored, self._latents, players.generator_label)
+        self._sampling.pause()
+        try:
+            return at_rest(players.generator_label, samples, (self._evaluator.count, *players.shape))
+        except FloatingPointError as error:
+            raise Diverged(spent.steps, "a generated sample") from error
+
+    def costs(self, players: Players) -> dict[str, float]:
+        """What the trial cost beside its budget, as far as it can be seen from here."""
+        spent = self.spent
+        seconds = max(spent.device_seconds, 1e-9)
+        sampled = self._evaluator.count * len(self._rows)
+        return {
+            "evaluation_seconds": self.evaluation_seconds,
+            "images_per_second": spent.kimg * 1000 / seconds,
+            "steps_per_second": spent.steps / seconds,
+            "sampling_images_per_second": sampled / max(self._sampling.seconds(), 1e-9),
+            "peak_memory_bytes": float(self._peak_memory_bytes),
+            "generator_parameters": float(_count_parameters(players.generator)),
+            "discriminator_parameters": float(_count_parameters(players.discriminator)),
+        }
+
+
+def _count_parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

@@ -1,0 +1,190 @@
+"""A few steps of a trial before it is scheduled: what they cost, and which faster drivers give the same numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.modules.conv import _ConvNd
+
+from ganbench.accounting import clock_for, count_flops, forget_peak_memory, peak_memory_bytes
+from ganbench.building import Workshop, build_engine, build_group, load_data, open_workshop
+from ganbench.contracts import Combination, Part, refused_drivers
+from ganbench.drivers import Driver, Findings
+from ganbench.objective import Objective
+from ganbench.plugins import Registry
+from ganbench.protocols import Data, Game, Places
+from ganbench.seeding import global_stream
+from ganbench.stacking import NotTogether
+from ganbench.terms import Choice, Faster, Kind, Trial
+from ganbench.training import Engine
+
+STEPS = 3
+GRAPH_STEPS = 8
+"""Steps that a graph is tried for: a few are carried out as they come before one is recorded."""
+
+MOST_FLOPS = {"cpu": 6e8, "cuda": 2e10}
+"""Operations of one seed's step from which arithmetic, and no longer the cost of starting it, takes the time."""
+
+TOLERANCE = 1e-2
+"""How far apart, relatively, statistics of the first steps may be: rounding is some thousand times less."""
+
+
+def survey(trial: Trial, registry: Registry, places: Places, device: str) -> Findings:
+    """What the first steps of `trial` show. A trial that fails in them is refused nothing but speed."""
+    try:
+        workshop = open_workshop(registry, places, device, trial.training.precision)
+        return _survey(trial, workshop, load_data(workshop, trial.dataset))
+    except Exception as error:  # noqa: BLE001 - the trial will fail likewise, and leave its own record
+        why = f"its first steps failed ({type(error).__name__})"
+        return Findings(refusals={"vectorised": why, "graph": why})
+
+
+def _survey(trial: Trial, workshop: Workshop, data: Data) -> Findings:
+    flops = count_flops(build_engine(workshop, trial, data).step)
+    forget_peak_memory(workshop.device)
+    with global_stream(trial.seed, "training", workshop.device):
+        engine = build_engine(workshop, trial, data)
+        seconds = min(_timed_steps(engine, workshop.device))
+        peak = peak_memory_bytes(workshop.device)
+    refusals: dict[Faster, str] = dict(refused_drivers(_combination(trial, workshop.registry)))
+    if "vectorised" not in refusals:
+        why = _no_gain(engine, flops, workshop.device) or _traces(workshop, trial, data)
+        why = why or _otherwise_together(workshop, trial, data)
+        refusals |= {"vectorised": why} if why else {}
+    if "graph" not in refusals and workshop.device.type == "cuda":
+        why = _looks_at_the_step(workshop, trial, data) or _otherwise_captured(workshop, trial, data)
+        refusals |= {"graph": why} if why else {}
+    return Findings(flops, seconds, peak, refusals)
+
+
+def _combination(trial: Trial, registry: Registry) -> Combination:
+    def part(kind: Kind, choice: Choice) -> Part:
+        return Part(registry.find(kind, choice).component, choice)
+
+    variant = trial.variant
+    objective = (part("loss", variant.loss), *(part("penalty", choice) for choice in variant.penalties))
+    return Combination(
+        part("dataset", trial.dataset),
+        part("generator", variant.generator),
+        part("discriminator", variant.discriminator),
+        objective,
+    )
+
+
+def _timed_steps(engine: Engine, device: torch.device) -> Iterator[float]:
+    for _ in range(STEPS):
+        clock = clock_for(device)
+        clock.resume()
+        engine.step()
+        clock.pause()
+        yield clock.seconds()
+
+
+def _no_gain(engine: Engine, flops: int, device: torch.device) -> str:
+    """Why seeds would not train faster together, "" if they would."""
+    players = engine.players[0]
+    modules = [*players.generator.modules(), *players.discriminator.modules()]
+    if device.type == "cpu" and any(isinstance(module, _ConvNd) for module in modules):
+        return "convolutions gain nothing by it on a processor"
+    most = MOST_FLOPS[device.type]
+    return f"{flops:.1e} operations a step keep the device busy with one seed" if flops > most else ""
+
+
+def _traces(workshop: Workshop, trial: Trial, data: Data) -> str:
+    """What a step leaves behind that seeds would share, or takes from what they share; "" if there is nothing."""
+    with global_stream(trial.seed, "training", workshop.device):
+        engine = build_engine(workshop, trial, data)
+        parts = [engine.objective.loss, *engine.objective.penalties]
+        before, state = [_attributes(part) for part in parts], _random_state(workshop.device)
+        engine.step()
+        if any(not torch.equal(*pair) for pair in zip(state, _random_state(workshop.device), strict=True)):
+            return "something in it draws from torch's global random numbers"
+        if before != [_attributes(part) for part in parts]:
+            return "its objective remembers something from step to step"
+    return ""
+
+
+def _attributes(part: object) -> dict[str, str]:
+    return {name: f"{id(value)} {value!r}" for name, value in getattr(part, "__dict__", {}).items()}
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _otherwise_together(workshop: Workshop, trial: Trial, data: Data) -> str:
+    """How two seeds together differ from each alone, or what keeps them apart; "" if nothing does."""
+    pair = [trial, replace(trial, seed=trial.seed + 1)]
+    expected = [_statistics(build_engine(workshop, seed, data), STEPS, seed, workshop.device)[0] for seed in pair]
+    try:
+        found = _statistics(build_group(workshop, pair, data, Driver("vectorised")), STEPS, trial, workshop.device)
+    except Exception as error:  # noqa: BLE001 - anything may go wrong in a plugin that is not made for it
+        return _told(error)
+    return "" if _agree(expected, found) else "seeds together gave other numbers than each alone"
+
+
+def _otherwise_captured(workshop: Workshop, trial: Trial, data: Data) -> str:
+    """How a step that is replayed differs from one that is not, or what keeps it from being recorded."""
+    expected = _statistics(build_engine(workshop, trial, data), GRAPH_STEPS, trial, workshop.device)
+    try:
+        captured = build_engine(workshop, trial, data, Driver("graph"))
+        found = _statistics(captured, GRAPH_STEPS, trial, workshop.device)
+    except Exception as error:  # noqa: BLE001 - anything may go wrong in a plugin that is not made for it
+        return _told(error)
+    return "" if _agree(expected, found) else "a recorded step gave other numbers than one that is carried out"
+
+
+def _statistics(engine: Engine, steps: int, trial: Trial, device: torch.device) -> list[dict[str, float]]:
+    with global_stream(trial.seed, "training", device):
+        for _ in range(steps):
+            engine.step()
+        return engine.statistics()
+
+
+def _agree(expected: Sequence[Mapping[str, float]], found: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the statistics are the same but for rounding. Accuracy jumps where two logits are nearly one."""
+    return all(
+        own.keys() == other.keys()
+        and all(
+            math.isclose(own[name], other[name], rel_tol=TOLERANCE, abs_tol=TOLERANCE / 10)
+            for name in own
+            if name != "discriminator/accuracy"
+        )
+        for own, other in zip(expected, found, strict=True)
+    )
+
+
+def _looks_at_the_step(workshop: Workshop, trial: Trial, data: Data) -> str:
+    """Whether the objective asks which step it is, which a recorded step cannot answer; "" if not."""
+    engine = build_engine(workshop, trial, data)
+    looked: list[str] = []
+
+    class Told(Game):
+        """A game that tells when its step is asked for."""
+
+        def __getattribute__(self, name: str) -> object:
+            looked.append(name)
+            return super().__getattribute__(name)
+
+    @dataclass(frozen=True)
+    class Shown(Objective):
+        """Hands the objective such games."""
+
+        def discriminator(self, game: Game) -> dict[str, Tensor]:
+            return super().discriminator(Told(**vars(game)))
+
+        def generator(self, game: Game) -> dict[str, Tensor]:
+            return super().generator(Told(**vars(game)))
+
+    engine.objective = Shown(**vars(engine.objective))
+    engine.step()
+    return "its objective asks for the number of the step" if "step" in looked else ""
+
+
+def _told(error: Exception) -> str:
+    line = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line and not isinstance(error, NotTogether) else line
