@@ -21,10 +21,11 @@ ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.SiLU,
 
 def batched_form(module: nn.Module, state: Mapping[str, Tensor], prefix: str = "") -> Batched | None:
     """The batched form of the module with the stacked tensors named `prefix…`, or None if it has none."""
-    if _has_hooks(module):
+    if _has_hooks(module) or "forward" in vars(module):
         return None
     if type(module) is nn.Sequential:
-        parts = [batched_form(child, state, f"{prefix}{name}.") for name, child in module.named_children()]
+        # Not `named_children`, which leaves out what occurs a second time.
+        parts = [batched_form(child, state, f"{prefix}{name}.") for name, child in module._modules.items()]  # noqa: SLF001
         return None if None in parts else _chain([part for part in parts if part is not None])
     if type(module) in ELEMENTWISE:
         return module

@@ -72,7 +72,8 @@ class Batches:
 
     def take(self, chosen: Tensor) -> tuple[Tensor, Tensor | None]:
         """Those samples as networks see them, and their labels: (…, batch_size, *shape) and (…, batch_size)."""
-        samples = self._samples[chosen]
+        rows = self._samples.index_select(0, chosen.flatten())
+        samples = rows.reshape(*chosen.shape, *rows.shape[1:])
         if self._coins:
             samples = self._mirrored(samples)
         real = as_input(samples).to(self._dtype)

@@ -13,7 +13,7 @@ from ganbench.accounting import Clock, clock_for
 from ganbench.baselines import Step, Work, tuned, tutorial
 from ganbench.building import Workshop, build_engine, build_group, open_workshop
 from ganbench.choices import resolve
-from ganbench.drivers import Driver
+from ganbench.drivers import MOST_TOGETHER, Driver
 from ganbench.players import arranged
 from ganbench.plugins import Registry
 from ganbench.protocols import Data, Places
@@ -37,6 +37,7 @@ class Setup:
     batch_size: int = 64
     latent_dim: int = 64
     ema_half_life_kimg: float | None = 10.0
+    reuse_fakes: bool = False
 
     def data(self) -> Data:
         """The same samples each time: normal points in the plane, or images of noise."""
@@ -57,7 +58,7 @@ class Setup:
             resolve(registry, "discriminator", written),
             resolve(registry, "loss", Choice("nonsaturating")),
         )
-        training = Training(self.batch_size, self.latent_dim, self.ema_half_life_kimg)
+        training = Training(self.batch_size, self.latent_dim, self.ema_half_life_kimg, reuse_fakes=self.reuse_fakes)
         return Trial(Choice("random"), variant, seed, Budget(steps=1), training, Evaluation((1.0,), (), 1))
 
     def engine(self, workshop: Workshop, seeds: int, driver: Driver) -> Engine:
@@ -93,6 +94,7 @@ def on_processor(registry: Registry) -> list[Benchmark]:
         for width, target in ((64, 5.0), (128, 2.2))
         for depth, ending in ((2, ""), (3, "-deep"))
     ]
+    beside.append(_beside_tutorial(registry, "toys-64-many", toys(64), MOST_TOGETHER, 5.0))
     beside += [
         _beside_tutorial(registry, f"dcgan-{side}", dcgan(side), 1, target) for side, target in ((8, 2.2), (32, 1.25))
     ]
@@ -104,7 +106,8 @@ def _beside_tutorial(registry: Registry, name: str, setup: Setup, seeds: int, ta
     @contextmanager
     def opened() -> Iterator[Sides]:
         workshop = open_workshop(registry, Places())
-        engine = setup.engine(workshop, seeds, Driver("vectorised" if seeds > 1 else "eager"))
+        same_game = replace(setup, reuse_fakes=True)  # as tutorials do
+        engine = same_game.engine(workshop, seeds, Driver("vectorised" if seeds > 1 else "eager"))
         plain = tutorial(setup.work(workshop))
         clock = partial(clock_for, workshop.device)
         yield Sides(timed(_as_in_a_trial(engine, clock), clock, STEPS * seeds), timed(_repeated(plain), clock, STEPS))
@@ -123,7 +126,9 @@ def _around_tuned(registry: Registry, name: str, setup: Setup) -> Benchmark:
         work = setup.work(workshop)
         shape = tuple(work.real.shape[1:])
         bare = replace(
-            work, generator=arranged(work.generator, shape), discriminator=arranged(work.discriminator, shape)
+            work,
+            generator=arranged(work.generator, shape, (setup.latent_dim,)),
+            discriminator=arranged(work.discriminator, shape, shape),
         )
         clock = partial(clock_for, workshop.device)
         yield Sides(timed(_repeated(engine.step), clock, STEPS), timed(_repeated(tuned(bare)), clock, STEPS))

@@ -188,7 +188,7 @@ def build_generator(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) ->
     choice = trial.variant.generator
     with global_stream(trial.seed, "generator"):
         generator = _network(workshop, "generator", choice, trial.training.latent_dim, shape)
-    return arranged(generator, shape)
+    return arranged(generator, shape, (trial.training.latent_dim,))
 
 
 def build_players(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> Players:
@@ -197,10 +197,11 @@ def build_players(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> P
     packing = packing_of(variant.discriminator)
     generator = build_generator(workshop, trial, shape).to(workshop.device)
     with global_stream(trial.seed, "discriminator"):
-        discriminator = _network(workshop, "discriminator", variant.discriminator, packed_shape(shape, packing))
+        judged = packed_shape(shape, packing)
+        discriminator = _network(workshop, "discriminator", variant.discriminator, judged)
     return Players(
         generator,
-        arranged(discriminator, shape).to(workshop.device),
+        arranged(discriminator, shape, judged).to(workshop.device),
         None if trial.training.ema_half_life_kimg is None else averaged(generator),
         shape,
         packing,

@@ -6,24 +6,20 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.func import vmap
-from torch.overrides import TorchFunctionMode
 
+from ganbench.draws import Draws
 from ganbench.objective import Objective, blame, expect_shape
 from ganbench.players import Players, full, pack
 from ganbench.protocols import Game
 from ganbench.seeding import stream
-from ganbench.stacking import NotTogether, StackedNetwork, lift
+from ganbench.stacking import StackedNetwork, lift
 from ganbench.terms import Precision
-
-Network = Callable[[Tensor], Tensor]
-Lift = Callable[..., Tensor]
-"""Calls a function with tensors: of one seed, or, from inside vmap, with those of all seeds."""
+from ganbench.witness import Network, Phase, Terms, Witness, no_phase, sharable, still_shared
 
 
 class Move(NamedTuple):
@@ -37,9 +33,6 @@ class Move(NamedTuple):
     latents: Tensor
     labels: Tensor | None
     step: int
-
-
-Terms = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -59,6 +52,8 @@ class Cast(Protocol):
     together: bool
     watched: bool
     """Whether to say what is to be seen of the logits."""
+    phase: Phase
+    """Entered for each part of a step that those who measure ask about, by its name."""
     generator_weights: list[Tensor]
     discriminator_weights: list[Tensor]
 
@@ -87,92 +82,6 @@ class Cast(Protocol):
         ...
 
 
-class Witness:
-    """The critic as a loss calls it, which remembers what it said of the real and of the fake batch.
-
-    What it was `asked` for, it remembers too; what is `ready`, it does not compute.
-
-    A penalty at one of the batches that are `shared` differentiates the pass that the loss made there, and makes none
-    of its own: the same value, where a logit depends on its own sample alone and a pass leaves no trace.
-    """
-
-    def __init__(
-        self,
-        judge: Network,
-        real: Tensor,
-        fake: Tensor,
-        lift: Lift,
-        *,
-        shared: Collection[str],
-        ready: Mapping[str, Tensor] = MappingProxyType({}),
-    ) -> None:
-        self.asked: list[str] = []
-        self._judge = judge
-        self._lift = lift
-        self._shared = shared
-        self._ready = ready
-        self._known = {"real": real, "fake": fake}
-        self._logits: dict[str, Tensor] = {}
-        self._passes: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def __call__(self, samples: Tensor) -> Tensor:
-        """Logits (N,) of packed samples."""
-        name = self._name_of(samples)
-        if name is None:
-            return self._lift(self._judge, samples)
-        self.asked.append(name)
-        if name in self._ready:
-            logits = self._ready[name]
-        elif name in self._shared:
-            logits = self._lift(lambda given: self._tracked(name, given), samples)
-        else:
-            logits = self._lift(self._judge, samples)
-        self._logits[name] = logits.detach()
-        return logits
-
-    def slopes(self, samples: Tensor) -> Tensor:
-        """The gradient of each sample's logit with respect to that sample, (N, …), differentiable in the weights."""
-        name = self._name_of(samples)
-        if name is not None:
-            self.asked.append(f"{name} slopes")
-        if f"{name} slopes" in self._ready:
-            return self._ready[f"{name} slopes"]
-        known = name if name in self._passes else None
-        return self._lift(lambda given: self._slopes(known, given), samples)
-
-    def summary(self) -> Terms:
-        """Mean logits, and the share of pairs in which the real sample has the higher logit: ½ is chance.
-
-        Pairs, because a threshold means nothing to a critic whose logits may have any offset, as a Wasserstein critic's
-        have. Empty for a loss that shows the critic neither batch as it is.
-        """
-        if len(self._logits) < 2:
-            return {}
-        real, fake = self._logits["real"], self._logits["fake"]
-        right = (real > fake).float() + (real == fake).float() / 2
-        return {"logit/real": real.mean(), "logit/fake": fake.mean(), "discriminator/accuracy": right.mean()}
-
-    def _name_of(self, samples: Tensor) -> str | None:
-        return next((name for name, batch in self._known.items() if batch is samples), None)
-
-    def _tracked(self, name: str, given: Tensor) -> Tensor:
-        inputs = given.detach().requires_grad_()
-        logits = self._judge(inputs)
-        self._passes[name] = inputs, logits
-        return logits
-
-    def _slopes(self, known: str | None, given: Tensor) -> Tensor:
-        inputs, logits = self._passes[known] if known else self._precisely(given)
-        (slopes,) = torch.autograd.grad(logits.sum(), inputs, create_graph=True)
-        return slopes
-
-    def _precisely(self, given: Tensor) -> tuple[Tensor, Tensor]:
-        """A pass of its own, in float32 also where the rest is in bfloat16."""
-        inputs = given.detach().requires_grad_()
-        with torch.autocast(given.device.type, enabled=False):
-            return inputs, self._judge(inputs)
-
-
 class Solo:
     """One seed, operation by operation."""
 
@@ -180,6 +89,7 @@ class Solo:
 
     def __init__(self, players: Players, seed: int, precision: Precision = "float32") -> None:
         self.watched = True
+        self.phase: Phase = no_phase
         self.players: tuple[Players, ...] = (players,)
         self.generator_weights: list[Tensor] = list(players.generator.parameters())
         self.discriminator_weights: list[Tensor] = list(players.discriminator.parameters())
@@ -187,7 +97,7 @@ class Solo:
         self._latents_rng = stream(seed, "latents", self._device)
         self._loss_rng = stream(seed, "loss", self._device)
         self._autocast = _autocast(self._device, precision)
-        self._shared = _sharable(players, precision)
+        self._shared = sharable(players, precision)
         self._average = _following(players)
 
     def average(self) -> Average | None:
@@ -210,7 +120,7 @@ class Solo:
         game, witness = self._game(move, self._shared)
         with self._autocast():
             terms = objective.discriminator(game)
-        self._shared = _still_shared(self._shared, witness.asked)
+        self._shared = still_shared(self._shared, witness.asked)
         return terms, witness.summary() if self.watched else {}
 
     def generator(self, objective: Objective, move: Move) -> Terms:
@@ -226,7 +136,7 @@ class Solo:
     def _game(self, move: Move, shared: Collection[str]) -> tuple[Game, Witness]:
         players = self.players[0]
         real = pack(move.real, players.packing)
-        witness = Witness(players.logits, real, move.fake, _at_once, shared=shared)
+        witness = Witness(players.logits, real, move.fake, _at_once, shared=shared, phase=self.phase)
         game = Game(real, move.fake, move.latents, move.labels, witness, players.fake, self._loss_rng, move.step)
         return game, witness
 
@@ -242,6 +152,7 @@ class Together:
 
     def __init__(self, players: Sequence[Players], seeds: Sequence[int], precision: Precision = "float32") -> None:
         self.watched = True
+        self.phase: Phase = no_phase
         self.players = tuple(players)
         self._generator = StackedNetwork([one.generator for one in players])
         self._discriminator = StackedNetwork([one.discriminator for one in players])
@@ -250,9 +161,9 @@ class Together:
         self._average = _following_together(players, self._generator)
         self._device = self.generator_weights[0].device
         self._latents_rngs = [stream(seed, "latents", self._device) for seed in seeds]
-        self._draws = _Draws([stream(seed, "loss", self._device) for seed in seeds], self._device)
+        self._draws = Draws([stream(seed, "loss", self._device) for seed in seeds], self._device)
         self._autocast = _autocast(self._device, precision)
-        self._shared = _sharable(players[0], precision)
+        self._shared = sharable(players[0], precision)
         self._asked: dict[str, tuple[str, ...]] = {}
         self._drawing: dict[str, bool] = {}
 
@@ -302,15 +213,15 @@ class Together:
             # A mode costs every operation a detour. Without it, a loss that draws after all is refused by vmap.
             with self._draws if self._drawing.get(player, True) else nullcontext():
                 result: tuple[Terms, Terms] = vmap(play)(_given(move, real), ready)
-            self._drawing[player] = self._draws.was_used()
+            self._drawing[player] = self._draws.was_used() or self._drawing.get(player, False)
         self._asked[player] = tuple(dict.fromkeys(asked))
-        self._shared = _still_shared(self._shared, asked) if shared else self._shared
+        self._shared = still_shared(self._shared, asked) if shared else self._shared
         return result
 
     def _answers(
         self, asked: Sequence[str], batches: Mapping[str, Tensor], shared: Collection[str]
     ) -> dict[str, Tensor]:
-        witness = Witness(self._logits, batches["real"], batches["fake"], _at_once, shared=shared)
+        witness = Witness(self._logits, batches["real"], batches["fake"], _at_once, shared=shared, phase=self.phase)
         calls: dict[str, Network] = {name: witness for name in batches}  # noqa: C420 - dict.fromkeys knows no Network
         calls |= {f"{name} slopes": witness.slopes for name in batches}
         return {name: calls[name](batches[name.partition(" ")[0]]) for name in asked}
@@ -325,7 +236,7 @@ class Together:
         """One seed's game, from inside vmap."""
         real, fake, latents = given["real"], given["fake"], given["latents"]
         self._draws.token = latents
-        witness = Witness(self._logits, real, fake, lift, shared=shared, ready=known)
+        witness = Witness(self._logits, real, fake, lift, shared=shared, phase=self.phase, ready=known)
         generator = partial(lift, self._fake)
         return Game(real, fake, latents, given.get("labels"), witness, generator, self._draws.rng, step), witness
 
@@ -347,38 +258,6 @@ class Together:
         return full(expect_shape(label, logits, tuple(samples.shape[:2])))
 
 
-class _Draws(TorchFunctionMode):
-    """Hands each seed the random numbers that it would draw alone, where a loss asks for some from `rng`."""
-
-    def __init__(self, rngs: Sequence[torch.Generator], device: torch.device) -> None:
-        super().__init__()
-        self.rngs = list(rngs)
-        self.rng = torch.Generator(device)
-        self.token: Tensor | None = None
-        self._used = False
-
-    def was_used(self) -> bool:
-        """Whether anything was drawn since the last call."""
-        used, self._used = self._used, False
-        return used
-
-    def __torch_function__(
-        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
-    ) -> Any:
-        named = named or {}
-        if named.get("generator") is not self.rng or self.token is None:
-            return function(*arguments, **named)
-        if any(isinstance(value, Tensor) for value in (*arguments, *named.values())):
-            raise NotTogether(f"torch.{function.__name__} draws random numbers by the values of a tensor")
-
-        self._used = True
-
-        def draw(_: Tensor) -> Tensor:
-            return torch.stack([function(*arguments, **{**named, "generator": rng}) for rng in self.rngs])
-
-        return lift(draw, self.token)
-
-
 def _at_once(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     return function(*tensors)
 
@@ -386,20 +265,6 @@ def _at_once(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 def _given(move: Move, real: Tensor) -> dict[str, Tensor]:
     given = {"real": real, "fake": move.fake, "latents": move.latents}
     return given if move.labels is None else {**given, "labels": move.labels}
-
-
-def _sharable(players: Players, precision: Precision) -> frozenset[str]:
-    """The batches at which a loss and its penalties may share a pass of the discriminator.
-
-    None where a pass changes what the next one sees, in a buffer, or where penalties need one in another precision.
-    """
-    alone = next(players.discriminator.buffers(), None) is None and precision != "bf16"
-    return frozenset(("real", "fake")) if alone else frozenset()
-
-
-def _still_shared(shared: Collection[str], asked: Collection[str]) -> frozenset[str]:
-    """Those of the batches at which the last step asked for slopes: only there, a pass is worth preparing for them."""
-    return frozenset(name for name in shared if f"{name} slopes" in asked)
 
 
 def _following(players: Players) -> Average | None:
@@ -416,12 +281,12 @@ def _following_together(players: Sequence[Players], generator: StackedNetwork) -
     if not averages:
         return None
     own = StackedNetwork(averages)
-    names = list(own.weights), list(own.buffers)
+    weights = {id(own.weights[name]): name for name in own.weights}.values()  # tied weights move once
     return Average(
-        [own.weights[name] for name in names[0]],
-        [generator.weights[name] for name in names[0]],
-        [own.buffers[name] for name in names[1]],
-        [generator.buffers[name] for name in names[1]],
+        [own.weights[name] for name in weights],
+        [generator.weights[name] for name in weights],
+        list(own.buffers.values()),
+        [generator.buffers[name] for name in own.buffers],
     )
 
 

@@ -11,6 +11,7 @@ import typer
 
 import ganbench
 from ganbench.cli_measuring import measuring_app
+from ganbench.cli_performance import performance_app
 from ganbench.errors import GanbenchError
 from ganbench.options import (
     EXIT_BAD_REQUEST,
@@ -59,6 +60,7 @@ app = typer.Typer(
 plugins_app = typer.Typer(help="List what plugins offer.", no_args_is_help=True)
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(measuring_app)
+app.add_typer(performance_app)
 
 
 @app.callback(invoke_without_command=True)

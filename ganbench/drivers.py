@@ -12,7 +12,7 @@ DriverName = Literal["eager", "vectorised", "graph", "vectorised+graph"]
 Wish = Literal["auto", "eager", "vectorised", "graph"]
 """What a user may ask for: the fastest that the trial allows, or at most one of the faster ways."""
 
-MOST_TOGETHER = 16
+MOST_TOGETHER = 32
 """Seeds that train together. Twice as many gained little on a processor, and cost twice the memory."""
 
 

@@ -1,18 +1,19 @@
-"""Recorded attempts as rows of a table: what their files say, and what each can be compared with."""
+"""Recorded attempts: what their files say, and what is usual among them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ganbench.store import Attempt, Store, find_stores
-from ganbench.terms import Choice, Job, JobKind, Record, Reference, Score, Submission, Training, Trial, Variant, kind_of
+from ganbench.parsing import once
+from ganbench.store import Attempt, find_stores
+from ganbench.terms import Choice, Evaluation, Job, JobKind, Record, Score, Trial, Variant, kind_of
 
 Told = TypeVar("Told", bound=Hashable)
 
@@ -45,20 +46,18 @@ class Entry:
     @cached_property
     def plan(self) -> str:
         """Text of what was asked to be compared with what."""
-        evaluation = self.job.evaluation
-        return _canonical(self.job.dataset, evaluation.samples, evaluation.extractor, evaluation.metrics)
+        return _plan(self.job.dataset, self.job.evaluation)
 
     @cached_property
     def measured(self) -> tuple[str, ...]:
         """How each of its scores was measured: all that a record says of a score but its value and its noise."""
-        scores = (asdict(replace(score, value=None, noise=None)) for score in self.record.scores)
-        return tuple(sorted(_canonical(score) for score in scores))
+        return _measured(tuple(map(_way, self.record.scores)))
 
     @property
     def setting(self) -> Setting:
         """What it tells of how, on which data and where it was measured; empty where it did not come to that."""
-        data, device = (str(self.environment.get(name, "")) for name in ("data", "device"))
-        return Setting(self.measured, data, device)
+        environment = self.environment
+        return Setting(self.measured, str(environment.get("data", "")), str(environment.get("device", "")))
 
     @property
     def asked(self) -> Hashable:
@@ -69,10 +68,7 @@ class Entry:
     @cached_property
     def course(self) -> Course | None:
         """How it trained; None where nothing was to be trained, or it did not come to tell."""
-        if not isinstance(self.job, Trial) or not self.environment:
-            return None
-        usual = Course()
-        return Course(*(str(self.environment.get(name, known)) for name, known in usual._asdict().items()))
+        return course_of(self.environment) if isinstance(self.job, Trial) and self.environment else None
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def find_entries(path: Path) -> list[Entry]:
     found = [
         Entry(suite, attempt, attempt.job(), attempt.record(), attempt.environment())
         for suite, store in stores
-        for attempt in _latest(store)
+        for attempt in store.newest()
     ]
     return sorted(found, key=_place)
 
@@ -110,31 +106,6 @@ def usual_of(entries: Sequence[Entry]) -> Usual:
     return Usual(settings, courses)
 
 
-def cells(entry: Entry, usual: Usual) -> dict[str, Any]:
-    """The entry's row but for its scores and costs, by column."""
-    record = entry.record
-    setting = usual.setting(entry)
-    evaluation = [entry.plan, setting.measured, setting.data]
-    return {
-        "suite": entry.suite,
-        "kind": record.kind,
-        "key": entry.attempt.key,
-        "attempt": entry.attempt.number,
-        "status": record.status,
-        "message": record.message,
-        "failed_step": record.failed_step,
-        "dataset": str(entry.job.dataset),
-        **_job_cells(entry, evaluation, setting.device, usual.course(entry)),
-        "evaluation_protocol": _hash(evaluation),
-        **vars(record.spent),
-        **_environment_cells(entry),
-        **_provenance(record.scores),
-        "started_at": record.started_at,
-        "finished_at": record.finished_at,
-        "path": str(entry.attempt.path),
-    }
-
-
 _KINDS: tuple[JobKind, ...] = ("reference", "trial", "evaluated")
 """The order in which rows of a data set stand."""
 
@@ -142,98 +113,33 @@ _KINDS: tuple[JobKind, ...] = ("reference", "trial", "evaluated")
 def _place(entry: Entry) -> tuple[Any, ...]:
     """Where a row stands: by suite and data set, references first, then trials by variant and seed, then the rest."""
     job = entry.job
-    trial = (str(job.variant), job.seed) if isinstance(job, Trial) else (job.name, 0)
-    return (entry.suite, str(job.dataset), _KINDS.index(kind_of(job)), *trial, entry.attempt.key)
+    trial = (names_of(job.variant)["variant"], job.seed) if isinstance(job, Trial) else (job.name, 0)
+    return (entry.suite, text_of(job.dataset), _KINDS.index(kind_of(job)), *trial, entry.attempt.key)
 
 
-def _latest(store: Store) -> Iterable[Attempt]:
-    """The newest committed attempt at each key: attempts come oldest first, so the last one stays."""
-    return {attempt.key: attempt for attempt in store.attempts() if attempt.committed}.values()
+text_of = once(str)
 
 
-def _job_cells(entry: Entry, evaluation: Sequence[Any], device: str, course: Course) -> dict[str, Any]:
-    job = entry.job
-    if isinstance(job, Submission):
-        own = {"generator": job.source, "recipe": entry.attempt.key[:8]}
-        return {"variant": job.name, **own, "protocol": _hash(evaluation)}
-    if isinstance(job, Reference):
-        return {"variant": job.name, "protocol": _hash(evaluation)}
-    conditions = _conditions(job, device, course)
-    overshoot = job.budget.overshoot(entry.record.spent)
+@once
+def names_of(variant: Variant) -> Mapping[str, str]:
+    """What a row calls the variant and its parts, by column."""
     return {
-        "variant": str(job.variant),
-        "generator": str(job.variant.generator),
-        "discriminator": str(job.variant.discriminator),
-        "loss": job.variant.objective,
-        "seed": job.seed,
-        "training": _differences(job.training),
-        "recipe": _recipe(job),
-        "protocol": _hash([evaluation, job.budget, conditions]),
-        "budget": str(job.budget),
-        "conditions": conditions,
-        **{f"overshoot_{axis}": value for axis, value in overshoot.items()},
+        "variant": str(variant),
+        "generator": str(variant.generator),
+        "discriminator": str(variant.discriminator),
+        "loss": variant.objective,
     }
 
 
-def _conditions(trial: Trial, device: str, course: Course) -> str:
-    """What trials that are ranked together share besides budget and measuring: the precision that they came to and,
-    where device time is the budget, what buys more or less for it.
-    """
-    conditions = [] if course.precision == "float32" else [f"precision {course.precision}"]
-    if trial.budget.device_seconds is not None:
-        conditions += [f"device {device}", f"driver {course.driver}"]
-    return " · ".join(conditions)
+@once
+def _plan(dataset: Choice, evaluation: Evaluation) -> str:
+    return canonical(dataset, evaluation.samples, evaluation.extractor, evaluation.metrics)
 
 
-def _recipe(trial: Trial) -> str:
-    """A hash of how the variant trains; not of the precision asked for, which a device may not have."""
-    training = replace(trial.training, precision="float32")
-    return _hash([training, [(choice.defaults, choice.code) for choice in _choices(trial.variant)]])
-
-
-def _choices(variant: Variant) -> tuple[Choice, ...]:
-    return (variant.generator, variant.discriminator, variant.loss, *variant.penalties)
-
-
-@lru_cache
-def _differences(training: Training) -> str:
-    """`batch_size=32, discriminator.betas=[0.0, 0.9]`: what is not as in `Training()`."""
-    usual, actual = _flat(asdict(Training())), _flat(asdict(training))
-    return ", ".join(f"{name}={_written(value)}" for name, value in actual.items() if value != usual[name])
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in data.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
-
-
-def _written(value: Any) -> str:
-    return json.dumps(value) if not isinstance(value, str) else value
-
-
-def _environment_cells(entry: Entry) -> dict[str, Any]:
-    """Where it ran and, of a trial, how. What was recorded before there were drivers trained eagerly and alone."""
-    environment = entry.environment
-    found = {name: str(environment.get(name, "")) for name in ("device", "device_kind", "ganbench", "python")}
-    found["torch"] = str(environment.get("packages", {}).get("torch", ""))
-    if entry.course is None:
-        return found
-    together = environment.get("seeds_together")
-    return {
-        **found,
-        **entry.course._asdict(),
-        "seeds_together": together if type(together) is int else 1,
-        "driver_reason": str(environment.get("driver_reason", "")),
-    }
-
-
-def _provenance(scores: Sequence[Score]) -> dict[str, Any]:
-    """How the first score that uses an extractor was measured, else the first score."""
-    names = ("extractor", "weights_sha256", "n_fake", "n_real", "split")
-    told = next((score for score in scores if score.extractor), scores[0] if scores else None)
-    return {name: getattr(told, name) for name in names} if told else {}
+@once
+def course_of(environment: Mapping[str, Any]) -> Course:
+    """How a trial trained in that environment; eagerly and in float32 where it is older than the choice."""
+    return Course(*(str(environment.get(name, usual)) for name, usual in Course()._asdict().items()))
 
 
 def _most_common(pairs: Iterable[tuple[Any, Told]]) -> dict[Any, Told]:
@@ -244,9 +150,17 @@ def _most_common(pairs: Iterable[tuple[Any, Told]]) -> dict[Any, Told]:
     return {key: counter.most_common(1)[0][0] for key, counter in counts.items()}
 
 
-def _canonical(*parts: Any) -> str:
+_WAYS = tuple(item.name for item in fields(Score) if item.name not in ("value", "noise"))
+_way = attrgetter(*_WAYS)
+
+
+@lru_cache(maxsize=1024)
+def _measured(ways: tuple[tuple[Any, ...], ...]) -> tuple[str, ...]:
+    """Texts of how scores were measured, in the order of the texts; many records have the same."""
+    scores = (Score(value=None, **dict(zip(_WAYS, way, strict=True))) for way in ways)
+    return tuple(sorted(map(canonical, scores)))
+
+
+def canonical(*parts: Any) -> str:
+    """The one text for equal parts."""
     return json.dumps(parts, default=vars, sort_keys=True)
-
-
-def _hash(part: Any) -> str:
-    return hashlib.sha256(_canonical(part).encode()).hexdigest()[:8]

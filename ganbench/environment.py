@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,17 @@ def settle(device: torch.device, precision: Precision = "float32") -> None:
         torch.cuda.set_device(device)
 
 
+@contextmanager
+def without_rounding() -> Iterator[None]:
+    """No TF32 in the block: whatever a trial trains in, it is measured as references are."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
 def effective_precision(device: torch.device, precision: Precision) -> Precision:
     """What networks compute in where `precision` is asked for: TF32 needs an NVIDIA GPU of 2020 (Ampere) or later."""
     if precision != "tf32":
@@ -62,6 +75,11 @@ def package_version(name: str) -> str:
 def cuda_devices() -> list[str]:
     """The names that torch gives to this machine's GPUs: `cuda:0`, …"""
     return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+
+
+def gpu_memory() -> dict[str, int]:
+    """Each GPU's memory in bytes."""
+    return {name: torch.cuda.get_device_properties(name).total_memory for name in cuda_devices()}
 
 
 def device_name(device: torch.device) -> str:

@@ -190,8 +190,6 @@ def _end_with_parent() -> None:
 
 
 def _gpus() -> dict[str, int]:
-    import torch
+    from ganbench.environment import gpu_memory
 
-    from ganbench.environment import cuda_devices
-
-    return {name: torch.cuda.get_device_properties(name).total_memory for name in cuda_devices()}
+    return gpu_memory()

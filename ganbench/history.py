@@ -131,3 +131,10 @@ def _shorten(path: Path) -> None:
     shorter = path.with_name(f"{path.name}.{os.getpid()}")
     shorter.write_bytes(b"".join(lines[len(lines) // 2 :]))
     shorter.replace(path)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ganbench import history
 from ganbench.errors import ResultsError
-from ganbench.live import duration
+from ganbench.history import duration
 from ganbench.plan import Plan
 from ganbench.plugins import Registry
 from ganbench.store import Store, write_atomically

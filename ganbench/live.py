@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from ganbench.events import last_event
+from ganbench.history import duration
 from ganbench.tasks import Task
 from ganbench.terms import Job, Record, Trial
 
@@ -73,13 +74,6 @@ def result(job: Job, record: Record) -> str:
 def _preparing(job: Job) -> str:
     extractor = f" (extractor {job.evaluation.extractor})" if job.evaluation.extractor else ""
     return f"Preparing {job.dataset}{extractor}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 class Remaining:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -67,19 +69,44 @@ def detached(network: nn.Module) -> nn.Module:
     return copied
 
 
-def arranged(network: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+def arranged(network: nn.Module, shape: tuple[int, ...], given: tuple[int, ...]) -> nn.Module:
     """The same network, laid out to run faster: the numbers that it gives are as they were, but for rounding.
 
-    An activation overwrites its input where a layer that does not need its own output is all that comes before it. For
-    images from 16×16 on, a pixel's channels lie in a row.
+    An activation overwrites its input where a layer that does not need its own output is all that comes before it, and
+    where nobody else does: a random input, each of shape `given`, shows that. For images from 16×16 on, a pixel's
+    channels lie in a row.
     """
-    for sequence in (module for module in network.modules() if type(module) is nn.Sequential):
-        for before, after in pairwise(sequence):
-            if isinstance(before, FORGETFUL) and isinstance(after, nn.ReLU | nn.LeakyReLU):
-                after.inplace = True
+    activations = [
+        after
+        for sequence in network.modules()
+        if type(sequence) is nn.Sequential
+        for before, after in pairwise(sequence)
+        if type(before) in FORGETFUL and isinstance(after, nn.ReLU | nn.LeakyReLU) and not after.inplace
+    ]
+    before = _answer(network, given) if activations else None
+    _let_overwrite(activations, overwrite=True)
+    after = _answer(network, given) if before is not None else None
+    if before is None or after is None or not torch.equal(before, after):
+        _let_overwrite(activations, overwrite=False)
     if wants_channels_last(shape):
         network.to(memory_format=torch.channels_last)
     return network
+
+
+def _let_overwrite(activations: Iterable[nn.ReLU | nn.LeakyReLU], *, overwrite: bool) -> None:
+    for activation in activations:
+        activation.inplace = overwrite
+
+
+def _answer(network: nn.Module, given: tuple[int, ...]) -> Tensor | None:
+    """What a copy of the network makes of a random batch, if it can be differentiated; None where anything fails."""
+    try:
+        with global_stream(0, "arrangement"):
+            answer = copy.deepcopy(network)(torch.randn(2, *given))
+            answer.sum().backward()
+    except Exception:  # noqa: BLE001 - a plugin's mistake shows in the first step, with its owner's name
+        return None
+    return cast(Tensor, answer.detach())
 
 
 def wants_channels_last(shape: tuple[int, ...]) -> bool:

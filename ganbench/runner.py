@@ -190,10 +190,12 @@ class _Crew:
     def __init__(self, executor: LocalProcesses, store: Store, settings: Settings, view: View) -> None:
         self._executor, self._store, self._settings, self._view = executor, store, settings, view
         self._running: dict[Future[str], _Running] = {}
+        self._shared: set[str] = set()
 
-    def work(self, groups: Iterable[Group], places: Iterable[str]) -> Iterator[Record]:
+    def work(self, groups: Iterable[Group], places: Sequence[str]) -> Iterator[Record]:
         """Do the groups in their order, one on each place at a time, and give each record as soon as it is there."""
         waiting, free = deque(groups), deque(places)
+        self._shared = {place for place in places if places.count(place) > 1}
         while waiting or self._running:
             while waiting and free:
                 self._start(waiting.popleft(), free.popleft())
@@ -220,8 +222,8 @@ class _Crew:
     def _task(self, job: Job, device: str, driver: Driver) -> Task:
         settings = self._settings
         source = settings.source if isinstance(job, Submission) else None
-        attempt = self._store.begin(job)
-        return Task(job, attempt, settings.places, device, settings.plugin_files, source, driver)
+        attempt, alone = self._store.begin(job), device not in self._shared
+        return Task(job, attempt, settings.places, device, settings.plugin_files, source, driver, alone)
 
     def _committed(self, running: _Running) -> Iterator[Record]:
         """The records that have come since the last time."""

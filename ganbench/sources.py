@@ -9,8 +9,9 @@ from ganbench.choices import parse_choice, resolve
 from ganbench.decoding import Crop
 from ganbench.errors import ChoiceError, DataError, GanbenchError
 from ganbench.imagefiles import existing
+from ganbench.parsing import read_job
 from ganbench.plugins import Registry
-from ganbench.store import TRIAL, read_job
+from ganbench.store import TRIAL
 from ganbench.submissions import is_cut, is_script
 from ganbench.tasks import Source
 from ganbench.terms import Choice, Trial

@@ -6,7 +6,9 @@ Whatever else a network holds goes through `torch.func.vmap`, as if each seed's 
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from types import CellType
 from typing import Any
 
 import torch
@@ -57,10 +59,11 @@ class StackedNetwork:
     def __init__(self, networks: Sequence[nn.Module]) -> None:
         self.weights = _stacked([dict(network.named_parameters(remove_duplicate=False)) for network in networks])
         self.buffers = _stacked([dict(network.named_buffers(remove_duplicate=False)) for network in networks])
+        _expect_twins(networks)
         state = {**self.weights, **self.buffers}
         for index, network in enumerate(networks):
             _share(network, state, index)
-        skeleton = copy.deepcopy(networks[0])
+        skeleton = copy.deepcopy(networks[0]).train()
         whole = batched_form(skeleton, state)
         self._call = whole or _by_vmap(_hollowed(skeleton, state, ""), state)
 
@@ -71,6 +74,53 @@ class StackedNetwork:
     def __call__(self, inputs: Tensor) -> Tensor:
         """(seeds, N, …) to (seeds, N, …)."""
         return self._call(inputs)
+
+
+def _expect_twins(networks: Sequence[nn.Module]) -> None:
+    """Nothing, if one network stands for all but for its weights and buffers. Raises NotTogether otherwise."""
+    others = [dict(network.named_modules()) for network in networks[1:]]
+    for name, module in networks[0].named_modules():
+        if any(_is_closure(value) for value in _functions(module)):
+            raise NotTogether("a network holds a function that brings along modules or tensors")
+        for parameter in module._parameters.values():  # noqa: SLF001 - with those that are None, as torch keeps them
+            if parameter is not None and parameter._backward_hooks:  # noqa: SLF001
+                raise NotTogether("a network has hooks on its weights' gradients")
+        twins = [other.get(name) for other in others]
+        if not all(twin is not None and _alike(_settings(module), _settings(twin)) for twin in twins):
+            raise NotTogether("the networks of two seeds differ in more than their weights")
+
+
+def _functions(module: nn.Module) -> list[object]:
+    """What a module holds that may be functions: attributes and hooks."""
+    held = list(vars(module).values())
+    return [*held, *(hook for value in held if isinstance(value, OrderedDict) for hook in value.values())]
+
+
+def _is_closure(value: object) -> bool:
+    """Whether it is a function with modules or tensors of its own, which no copy of a network brings up to date."""
+    cells = [cell.cell_contents for cell in getattr(value, "__closure__", None) or () if cell != CellType()]
+    held = [*cells, *(getattr(value, "__defaults__", None) or ())]
+    return any(isinstance(getattr(item, "__self__", item), nn.Module | Tensor) for item in held)
+
+
+def _settings(module: nn.Module) -> dict[str, object]:
+    """What a module holds beside its tensors, its parts and its hooks, as far as it can be compared."""
+    comparable = (bool, int, float, complex, str, tuple, list, dict, torch.dtype, Tensor, type(None))
+    own = {name: value for name, value in vars(module).items() if not name.endswith(("_hooks", "_kwargs"))}
+    kept = {name: value for name, value in own.items() if isinstance(value, comparable)}
+    return {name: value for name, value in kept.items() if name not in ("_parameters", "_buffers", "_modules")}
+
+
+def _alike(one: object, other: object) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and bool(torch.equal(one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, tuple | list) and isinstance(other, tuple | list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return not isinstance(one, bool | int | float | complex | str) or one == other
 
 
 def _stacked(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

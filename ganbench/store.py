@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from ganbench.errors import ResultsError
-from ganbench.terms import Job, Record, Reference, Submission, Trial, kind_of, plain
+from ganbench.parsing import read_facts, read_job, read_record
+from ganbench.terms import Job, Record, kind_of, plain
 
 RECORD = "record.json"
 TRIAL = "trial.json"
@@ -26,14 +25,6 @@ EVENTS = "events.jsonl"
 LOG = "log.txt"
 CURVE = "curve.parquet"
 GENERATOR = "generator.safetensors"
-MAX_JSON_BYTES = 16 * 2**20
-
-_records = TypeAdapter(Record)
-_jobs: dict[str, TypeAdapter[Any]] = {
-    "trial": TypeAdapter(Trial),
-    "reference": TypeAdapter(Reference),
-    "evaluated": TypeAdapter(Submission),
-}
 
 
 @dataclass(frozen=True)
@@ -69,16 +60,18 @@ class Attempt:
 
     def record(self) -> Record:
         """The record of a committed attempt."""
-        return read_record(self.path / RECORD)
+        return read_record(self._file(RECORD))
 
     def job(self) -> Job:
         """What this is an attempt at."""
-        return read_job(self.path / TRIAL)
+        return read_job(self._file(TRIAL))
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> Mapping[str, Any]:
         """Versions, device and threads, as they were; empty if the attempt ended before it could say."""
-        path = self.path / ENVIRONMENT
-        return _read_json(path) if path.is_file() else {}
+        return read_facts(self._file(ENVIRONMENT))
+
+    def _file(self, name: str) -> str:
+        return f"{self.path}{os.sep}{name}"  # which takes a tenth of the time of making a Path
 
 
 @dataclass(frozen=True)
@@ -103,16 +96,20 @@ class Store:
 
     def attempts(self, key: str | None = None) -> Iterator[Attempt]:
         """Every attempt at `key`, or at everything, the oldest first; unfinished ones too."""
-        runs = self.path / "runs"
-        keys = [runs / key] if key else sorted(runs.iterdir()) if runs.is_dir() else []
-        for folder in keys:
-            if folder.is_dir():
-                yield from _attempts_in(folder)
+        for name in [key] if key else self._keys():
+            yield from _attempts_in(self.path / "runs" / name)
 
     def latest(self, key: str) -> Attempt | None:
         """The newest committed attempt at `key`: the one that tables show."""
-        committed = [attempt for attempt in self.attempts(key) if attempt.committed]
-        return committed[-1] if committed else None
+        return _newest_in(self.path / "runs" / key)
+
+    def newest(self) -> Iterator[Attempt]:
+        """The newest committed attempt at each key that has one."""
+        runs = self.path / "runs"
+        return (attempt for key in self._keys() if (attempt := _newest_in(runs / key)))
+
+    def _keys(self) -> list[str]:
+        return sorted(_folders_in(self.path / "runs"))
 
 
 def find_stores(path: Path) -> list[Store]:
@@ -149,27 +146,6 @@ def find_attempt(path: Path, key: str) -> Attempt:
     return max(ended, key=lambda attempt: (attempt.record().finished_at, attempt.number))
 
 
-def read_record(path: Path) -> Record:
-    """The record at `path`. Raises ResultsError that names the file and the field where it is not one."""
-    data = _read_json(path)
-    if data.get("schema") != Record.schema:
-        raise ResultsError(
-            f"{path}: schema {data.get('schema')!r}, expected {Record.schema}: written by another ganbench"
-        )
-    record: Record = _validated(_records, data, path)
-    return record
-
-
-def read_job(path: Path) -> Job:
-    """The job described at `path`. Raises ResultsError as `read_record` does."""
-    data = _read_json(path)
-    kind = data.pop("type", None)
-    if kind not in _jobs:
-        raise ResultsError(f"{path}: type {kind!r}, expected one of {', '.join(_jobs)}")
-    job: Job = _validated(_jobs[kind], data, path)
-    return job
-
-
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path` so that a reader, or a power cut, sees the old file or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -195,8 +171,21 @@ def _sync_folder(path: Path) -> None:
 
 
 def _attempts_in(folder: Path) -> list[Attempt]:
-    numbered = [child for child in folder.iterdir() if child.is_dir() and child.name.isdecimal()]
-    return [Attempt(child) for child in sorted(numbered, key=lambda child: int(child.name))]
+    numbers = [name for name in _folders_in(folder) if name.isdecimal()]
+    return [Attempt(folder / name) for name in sorted(numbers, key=int)]
+
+
+def _newest_in(folder: Path) -> Attempt | None:
+    return next((attempt for attempt in reversed(_attempts_in(folder)) if attempt.committed), None)
+
+
+def _folders_in(folder: Path) -> list[str]:
+    """The names of the folders in `folder`, in no order; none where it is no folder itself."""
+    try:
+        with os.scandir(folder) as children:  # which asks the system for many at a time, and of each what it is
+            return [child.name for child in children if child.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _next_attempt(folder: Path) -> Attempt:
@@ -210,30 +199,3 @@ def _next_attempt(folder: Path) -> Attempt:
             number += 1
         else:
             return Attempt(path)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ResultsError(f"{path}: larger than {MAX_JSON_BYTES} bytes, so not a file that ganbench wrote")
-        data = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise ResultsError(f"{path}: not valid JSON ({error})") from error
-    if not isinstance(data, dict):
-        raise ResultsError(f"{path}: holds a {type(data).__name__}, expected a JSON object")
-    return data
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _validated(adapter: TypeAdapter[Any], data: dict[str, Any], path: Path) -> Any:
-    try:
-        return adapter.validate_python(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ResultsError(f"{path}: at '{place}': {first['msg']}") from error

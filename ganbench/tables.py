@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from ganbench.entries import Entry, cells, find_entries, usual_of
+from ganbench.entries import Entry, find_entries, text_of, usual_of
 from ganbench.errors import ResultsError
+from ganbench.rows import cells
 from ganbench.store import CURVE
-from ganbench.terms import AXES, Record, Score, Trial
+from ganbench.terms import AXES, Record, Trial
 
 
 class Column(NamedTuple):
@@ -112,14 +115,12 @@ def load_results(path: Path | str) -> pd.DataFrame:
     records.
     Raises ResultsError where there are no results, or a file among them is not what ganbench wrote.
     """
-    entries = find_entries(Path(path))
-    usual = usual_of(entries)
-    rows = [{**cells(entry, usual), **_scores(entry.record), **_costs(entry.record)} for entry in entries]
-    told = [score for entry in entries for score in entry.record.scores]
-    noisy = [noise_column(_score_column(score)) for score in told if score.noise is not None]
-    scores = list(dict.fromkeys([*map(_score_column, told), *noisy]))
-    table = _typed(pd.DataFrame(rows, columns=_with_scores(scores)), scores)
-    table.attrs = {"results": str(path), "scores": _rules(entries), "measured": _measurements(entries)}
+    with _nothing_collected():
+        entries = find_entries(Path(path))
+        usual = usual_of(entries)
+        rows = [{**cells(entry, usual), **_scores(entry.record), **_costs(entry.record)} for entry in entries]
+        table = _typed(rows, _score_columns(entries))
+        table.attrs = {"results": str(path), "scores": _rules(entries), "measured": _measurements(entries)}
     return table
 
 
@@ -150,28 +151,53 @@ def score_rules(table: pd.DataFrame) -> dict[str, dict[str, str]]:
     return rules
 
 
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """No search for garbage in the block, which makes many objects that stay: each search would go through them all."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _score_columns(entries: Sequence[Entry]) -> list[str]:
+    """The columns of the scores, then those of their noise, in the order of the records."""
+    told = [score for entry in entries for score in entry.record.scores]
+    noisy = dict.fromkeys(score.name for score in told if score.noise is not None)
+    scores = {score.name: _score_column(score.name) for score in told}
+    return list(dict.fromkeys([*scores.values(), *(noise_column(scores[name]) for name in noisy)]))
+
+
 def _scores(record: Record) -> dict[str, float | None]:
     """Each score and its noise, by column."""
     if record.status != "ok":
         return {}
-    values = {_score_column(score): score.value for score in record.scores}
-    return {**values, **{noise_column(_score_column(score)): score.noise for score in record.scores}}
+    values: dict[str, float | None] = {}
+    for score in record.scores:
+        column = _score_column(score.name)
+        values[column] = score.value
+        if score.noise is not None:
+            values[noise_column(column)] = score.noise
+    return values
 
 
 def _costs(record: Record) -> dict[str, float | None]:
     return {name: record.costs.get(name) for name in COSTS}
 
 
-def _score_column(score: Score) -> str:
+def _score_column(score: str) -> str:
     """The score's name, unless a plugin gave it the name of another column."""
-    return f"score:{score.name}" if score.name in COLUMNS else score.name
+    return f"score:{score}" if score in COLUMNS else score
 
 
 def _rules(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     rules: dict[str, dict[str, str]] = {}
     for entry in entries:
         for score in entry.record.scores:
-            rules.setdefault(_score_column(score), {"direction": score.direction, "mean": score.mean})
+            rules.setdefault(_score_column(score.name), {"direction": score.direction, "mean": score.mean})
     return rules
 
 
@@ -179,10 +205,11 @@ def _measurements(entries: Sequence[Entry]) -> dict[str, dict[str, dict[str, dic
     """Suite → dataset → score → its facts as the first record tells them."""
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
     for entry in entries:
-        scores = found.setdefault(entry.suite, {}).setdefault(str(entry.job.dataset), {})
+        scores = found.setdefault(entry.suite, {}).setdefault(text_of(entry.job.dataset), {})
         for score in entry.record.scores:
-            facts = {name: value for name, value in vars(score).items() if name not in ("name", "value", "noise")}
-            scores.setdefault(_score_column(score), facts)
+            if (column := _score_column(score.name)) not in scores:
+                facts = {name: value for name, value in vars(score).items() if name not in ("name", "value", "noise")}
+                scores[column] = facts
     return found
 
 
@@ -192,19 +219,20 @@ def _with_scores(scores: Sequence[str]) -> list[str]:
     return [*names[:place], *scores, *names[place:]]
 
 
-def _typed(frame: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
-    """`frame` with the documented dtypes: text that is missing is empty, numbers that are missing stay so."""
-    for name, column in COLUMNS.items():
-        frame[name] = _typed_column(frame[name], column.dtype)
-    return frame.astype(dict.fromkeys(scores, REAL))
+def _typed(rows: Sequence[dict[str, Any]], scores: Sequence[str]) -> pd.DataFrame:
+    """`rows` with the documented dtypes: text that is missing is empty, numbers that are missing stay so."""
+    dtypes = {name: column.dtype for name, column in COLUMNS.items()} | dict.fromkeys(scores, REAL)
+    columns = {name: _typed_column([row.get(name) for row in rows], dtypes[name]) for name in _with_scores(scores)}
+    return pd.DataFrame(columns)
 
 
-def _typed_column(values: pd.Series[Any], dtype: str) -> pd.Series[Any]:
+def _typed_column(values: list[Any], dtype: str) -> pd.Series[Any]:
     if dtype == TEXT:
-        return values.astype("string").fillna("")
+        return pd.Series(["" if value is None else value for value in values], dtype=TEXT)
     if dtype == TIME:
-        return pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601").astype("datetime64[us, UTC]")
-    numbers = values.astype("float64")
+        times = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, errors="coerce", format="ISO8601")
+        return times.astype("datetime64[us, UTC]")
+    numbers = pd.Series(values, dtype="float64")
     return numbers.round().astype("Int64") if dtype == WHOLE else numbers
 
 

@@ -43,7 +43,8 @@ class Source:
 class Task:
     """A job with its attempt's folder, its device, and where things lie on this machine.
 
-    `source` is where a submission lies; other jobs have none. `driver` says how a trial's steps are carried out.
+    `source` is where a submission lies; other jobs have none. `driver` says how a trial's steps are carried out,
+    `alone` whether its device is its own.
     """
 
     job: Job
@@ -53,6 +54,7 @@ class Task:
     plugin_files: tuple[Path, ...] = ()
     source: Source | None = None
     driver: Driver = Driver()
+    alone: bool = True
 
 
 def now() -> str:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 
 Kind = Literal["generator", "discriminator", "loss", "penalty", "dataset", "metric", "extractor"]
@@ -269,7 +270,7 @@ class Trial:
     training: Training
     evaluation: Evaluation
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return content_key(self)
@@ -290,7 +291,7 @@ class Reference:
     name: ReferenceName
     evaluation: Evaluation
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return content_key(self)
@@ -313,7 +314,7 @@ class Submission:
     latent_dim: int = 0
     seed: int = 0
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of the canonical JSON, in hexadecimal."""
         return content_key(self)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -22,11 +21,10 @@ from ganbench.optimisers import (
     set_learning_rate,
 )
 from ganbench.terms import Budget, Spent, Training
+from ganbench.witness import Phase
 
 POLL_STEPS = 32
 """Steps between two looks from the host for divergence: a look makes a GPU wait."""
-
-_NOTHING = nullcontext()
 
 Fakes = tuple[Tensor, Tensor]
 """Latents, and what the generator made of them."""
@@ -62,7 +60,6 @@ class Engine:
         self.training = training
         self.steps = 0
         self.diverged: dict[int, Diverged] = {}
-        self.phase: Callable[[str], AbstractContextManager[object]] = lambda _: _NOTHING
         self._cast = cast
         self.objective = objective
         self._batches = batches
@@ -90,6 +87,15 @@ class Engine:
     @watched.setter
     def watched(self, watched: bool) -> None:
         self._cast.watched = watched
+
+    @property
+    def phase(self) -> Phase:
+        """What is entered for each part of a step, by name."""
+        return self._cast.phase
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        self._cast.phase = phase
 
     @property
     def kimg(self) -> float:

@@ -22,7 +22,7 @@ from ganbench.building import (
     require_training_samples,
 )
 from ganbench.datasets import noise_like
-from ganbench.environment import describe_environment, settle
+from ganbench.environment import describe_environment, settle, without_rounding
 from ganbench.errors import DataError, GanbenchError
 from ganbench.events import EventLog
 from ganbench.ledger import Ledger, LedgerClock
@@ -140,7 +140,8 @@ def _run(runs: Sequence[Run], workshop: Workshop) -> None:
     data = load_data(workshop, job.dataset)
     for each in runs:
         each.describe(workshop, plugins=workshop.sources(job), data=data.origin)
-    evaluator = build_evaluator(workshop, data, job.dataset, job.evaluation)
+    with without_rounding():
+        evaluator = build_evaluator(workshop, data, job.dataset, job.evaluation)
     if isinstance(job, Trial):
         require_training_samples(job.dataset, data)
         run_trials(runs, data, evaluator, workshop)
@@ -199,11 +200,12 @@ def run_trials(runs: Sequence[Run], data: Data, evaluator: Evaluator, workshop: 
         else:
             engine = build_group(workshop, trials, data, driver)
         training = TrainedTogether(runs, engine, data, evaluator, workshop.device)
-        ledger = Ledger(workshop.device)
+        ledger = Ledger(workshop.device, alone=runs[0].task.alone)
         meter = Meter(LedgerClock(clock_for(workshop.device), ledger), flops)
         try:
             for checkpoint in train(engine, first.budget, first.evaluation.points, meter, training.report):
-                training.look(checkpoint)
+                with without_rounding():
+                    training.look(checkpoint)
         except Diverged as error:
             training.lose(error)
     training.finish(ledger, flops)
@@ -254,11 +256,14 @@ class TrainedTogether:
         together = len(self._runs)
         evaluation = sum(observer.evaluation_seconds for observer in self._observers)
         training = (time.perf_counter() - self._started - evaluation) / together
+        kept = ledger.costs()
+        if "energy_joules" in kept:
+            kept["energy_joules"] /= together
         for place, run in self._left.items():
             observer, players = self._observers[place], self._engine.players[place]
             save_model(detached(players.scored), str(run.task.attempt.path / GENERATOR))
             costs = {
-                **ledger.costs(),
+                **kept,
                 **observer.costs(players),
                 "training_seconds": training,
                 "flops_per_step": float(flops),

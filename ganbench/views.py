@@ -110,8 +110,16 @@ def one_line(text: str) -> str:
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     """Every cell as a short text, row by row."""
-    columns = [[_cell(value) for value in table[name]] for name in table.columns]
+    columns = [_column_cells(table[name]) for name in table.columns]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _column_cells(column: pd.Series[Any]) -> list[str]:
+    if column.dtype != "string":
+        return [_cell(value) for value in column]
+    values = column.tolist()
+    cells = {value: _cell(value) for value in set(values)}  # text such as a variant's name is there many times
+    return [cells[value] for value in values]
 
 
 def _cell(value: Any) -> str:

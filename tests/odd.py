@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,11 +18,15 @@ def ganbench_generators():
     yield Component("wide", ":Wide", summary="Gives samples of one coordinate too many")
     yield Component("function", ":function", summary="Is no module")
     yield Component("weightless", ":Weightless", summary="Has no weights")
+    yield Component("fading", ":Fading", summary="Keeps a mean of its samples by putting a new buffer in place")
+    yield Component("ageing", ":Ageing", summary="Counts its calls in an attribute")
+    yield Component("uneven", ":Uneven", summary="Draws an attribute when it is built")
     yield Component("greedy", ":Greedy", summary="Runs out of memory")
 
 
 @hookimpl
 def ganbench_discriminators():
+    yield Component("steep", ":Steep", summary="A linear critic to be run by itself", needs={"driver": "eager"})
     yield Component("matrix", ":Matrix", summary="Gives logits of shape (N, 1)")
 
 
@@ -29,6 +34,15 @@ def ganbench_discriminators():
 def ganbench_losses():
     yield Component("nan-at", ":NanAt", summary="Turns NaN at a step")
     yield Component("raising", ":Raising", summary="Raises at a step")
+    yield Component("nan-for", ":NanFor", summary="Turns NaN for some of the seeds")
+    yield Component("noisy", ":Noisy", summary="Draws from torch's global generator")
+    yield Component("numpy-noisy", ":NumpyNoisy", summary="Draws from NumPy's global generator")
+    yield Component("remembering", ":Remembering", summary="Keeps a mean from step to step")
+    yield Component("by-hand", ":ByHand", summary="Differentiates the critic itself")
+    yield Component("tossing", ":Tossing", summary="Draws by a tensor's values")
+    yield Component("counting", ":Counting", summary="Asks for the number of the step")
+    yield Component("alone", ":NanAt", summary="Wants to be run by itself", needs={"driver": "eager"})
+    yield Component("ungraphed", ":NanAt", summary="Cannot be recorded", needs={"driver": ("eager", "vectorised")})
     yield Component("scalar", ":Scalar", summary="Averages over the batch itself")
 
 
@@ -65,6 +79,37 @@ class Torn(Dropout):
         return samples if self.training else samples / 0
 
 
+class Fading(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(latent_dim, *shape)
+        self.register_buffer("mean", torch.zeros(shape))
+
+    def forward(self, latents):
+        samples = self.layer(latents)
+        self.mean = 0.9 * self.mean + 0.1 * samples.detach().mean(0)
+        return samples - self.mean
+
+
+class Ageing(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer, self.calls = nn.Linear(latent_dim, *shape), 0
+
+    def forward(self, latents):
+        self.calls += 1
+        return self.layer(latents) * (1 + 0.0001 * self.calls)
+
+
+class Uneven(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer, self.scale = nn.Linear(latent_dim, *shape), 1 + 0.0001 * float(torch.rand(()))
+
+    def forward(self, latents):
+        return self.layer(latents) * self.scale
+
+
 class Wide(nn.Module):
     def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -98,6 +143,15 @@ class Matrix(nn.Module):
         return self.layer(samples)
 
 
+class Steep(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = nn.Linear(shape[0], 1)
+
+    def forward(self, samples):
+        return self.layer(samples).squeeze(1)
+
+
 class NanAt:
     def __init__(self, step: int = 1, player: str = "discriminator") -> None:
         self.step, self.player = step, player
@@ -128,6 +182,59 @@ class Scalar(NanAt):
 
     def discriminator(self, game):
         return {"adversarial": (game.critic(game.fake) - game.critic(game.real)).mean()}
+
+
+class NanFor(NanAt):
+    """Turns NaN in the second step wherever the first latent of the batch is positive."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+
+    def generator(self, game):
+        term = -game.critic(game.fake)
+        spoilt = (game.latents[0, 0] > 0) & (game.step == 2)
+        return {"adversarial": torch.where(spoilt, float("nan"), term)}
+
+
+class Noisy(NanAt):
+    def discriminator(self, game):
+        noise = 0.001 * torch.randn_like(game.fake)
+        return {"adversarial": game.critic(game.fake + noise) - game.critic(game.real)}
+
+
+class NumpyNoisy(NanAt):
+    def discriminator(self, game):
+        scale = 1 + 0.001 * np.random.rand()  # noqa: NPY002
+        return {"adversarial": game.critic(game.fake) - scale * game.critic(game.real)}
+
+
+class Remembering(NanAt):
+    def __init__(self) -> None:
+        super().__init__(-1)
+        self.mean = 0.0
+
+    def discriminator(self, game):
+        real = game.critic(game.real)
+        self.mean = 0.9 * self.mean + 0.1 * real.detach().mean()
+        return {"adversarial": game.critic(game.fake) - real + 0 * self.mean}
+
+
+class ByHand(NanAt):
+    def discriminator(self, game):
+        inputs = game.real.detach().requires_grad_()
+        (slopes,) = torch.autograd.grad(game.critic(inputs).sum(), inputs, create_graph=True)
+        return {"adversarial": game.critic(game.fake) - game.critic(game.real), "slopes": slopes.square().sum(1)}
+
+
+class Tossing(NanAt):
+    def discriminator(self, game):
+        coins = torch.bernoulli(torch.full((len(game.real),), 0.5), generator=game.rng)
+        return {"adversarial": game.critic(game.fake) - coins * game.critic(game.real)}
+
+
+class Counting(NanAt):
+    def discriminator(self, game):
+        return {"adversarial": (game.critic(game.fake) - game.critic(game.real)) / game.step}
 
 
 class Drawing:

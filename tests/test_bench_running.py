@@ -42,7 +42,7 @@ def test_made_up_results_are_a_table_of_trials(tmp_path):
 
 
 def test_a_command_that_fails_is_no_measurement():
-    with pytest.raises(GanbenchError, match="plan nowhere ended with status 2: .*nowhere"):
+    with pytest.raises(GanbenchError, match=r"plan nowhere ended with status 2: .*nowhere"):
         bench_running._process(["plan", "nowhere"])()
 
 
@@ -76,6 +76,6 @@ def test_a_trial_that_fails_is_no_measurement(tmp_path, monkeypatch):
     broken = replace(trial, dataset=bench_running.Choice("nothing"))
     with (
         bench_running.LocalProcesses(1) as processes,
-        pytest.raises(GanbenchError, match="a trial failed: .*'nothing'"),
+        pytest.raises(GanbenchError, match=r"a trial failed: .*'nothing'"),
     ):
         bench_running._perform(processes, [broken], bench_running.Store(tmp_path))

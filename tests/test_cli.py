@@ -17,7 +17,7 @@ from PIL import Image
 from ganbench import __version__, load_curves, load_results
 from ganbench.tables import COLUMNS
 
-TIMES = ("seconds", "per_second", "started_at", "finished_at", "path", "suite", "peak_memory")
+TIMES = ("seconds", "processor_share", "per_second", "started_at", "finished_at", "path", "suite", "peak_memory")
 
 
 @pytest.fixture(scope="module")

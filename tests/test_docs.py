@@ -134,7 +134,7 @@ def invocations() -> list:
     return found
 
 
-SLOW = ("run", "sample", "doctor", "evaluate", "faults")
+SLOW = ("run", "sample", "doctor", "evaluate", "faults", "bench", "profile")
 """Commands that are parsed and not run here: they train, measure, need what was trained, or load every data set."""
 
 

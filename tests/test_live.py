@@ -9,12 +9,12 @@ from rich.console import Console
 
 from ganbench import live
 from ganbench.events import EventLog
+from ganbench.history import duration
 from ganbench.live import (
     LiveView,
     PlainView,
     Remaining,
     StatusView,
-    duration,
     group_title,
     result,
     seeds_in_words,

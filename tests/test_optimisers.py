@@ -8,7 +8,7 @@ from small import LinearCritic
 from torch import nn
 
 from ganbench.errors import PluginError
-from ganbench.optimisers import clip_weights, gradients_of, make_optimiser, norms, rate_factor
+from ganbench.optimisers import clip_weights, gradients_of, make_optimiser, norms, rate_factor, set_learning_rate
 from ganbench.terms import Optimiser
 
 
@@ -89,3 +89,25 @@ def test_terms_that_depend_on_no_weight_are_the_losses_mistake():
     message = r"^loss 'x' of y: none of the generator's terms depends on its weights \(a, b\)"
     with pytest.raises(PluginError, match=message):
         gradients_of(optimiser, {"a": torch.ones(4), "b": torch.zeros(4)}, "generator", "loss 'x' of y")
+
+
+def test_a_rate_that_a_recorded_step_reads_changes_in_place():
+    critic = LinearCritic(1.0)
+    optimiser = make_optimiser(Optimiser("sgd", 0.5), critic.parameters(), captured=True)
+    rate = optimiser.param_groups[0]["lr"]
+    set_learning_rate(optimiser, 0.25)
+    assert optimiser.param_groups[0]["lr"] is rate
+    gradients_of(optimiser, {"one": critic.weight * 2}, "generator")
+    optimiser.step()
+    assert (float(rate), critic.weight.item()) == (0.25, 0.5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
+def test_every_optimiser_can_be_recorded(name, cuda):
+    critic = LinearCritic(1.0, 2.0).to(cuda)
+    optimiser = make_optimiser(Optimiser(name, 0.5, (0.0, 0.9)), critic.parameters(), captured=True)
+    before = critic.weight.detach().clone()
+    gradients_of(optimiser, {"one": critic(torch.ones(4, 2, device=cuda))}, "generator")
+    optimiser.step()
+    assert (critic.weight != before).all()

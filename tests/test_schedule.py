@@ -46,9 +46,9 @@ def contents(groups):
     ("seeds", "cores", "sizes"),
     [
         (3, 1, [3]),
-        (16, 1, [16]),
-        (17, 1, [9, 8]),
-        (40, 1, [14, 13, 13]),
+        (32, 1, [32]),
+        (33, 1, [17, 16]),
+        (80, 1, [27, 27, 26]),
         (16, 2, [8, 8]),
         (5, 2, [3, 2]),
         (3, 2, [3]),  # a seed by itself would lose more than a core gains
@@ -57,7 +57,7 @@ def contents(groups):
         (1, 8, [1]),
     ],
 )
-def test_seeds_go_together_up_to_sixteen_in_even_parts_and_in_more_of_them_where_cores_are_idle(seeds, cores, sizes):
+def test_seeds_go_together_up_to_thirty_two_in_even_parts_and_in_more_of_them_where_cores_are_idle(seeds, cores, sizes):
     groups = scheduled(trials(seeds=range(seeds)), Machine(cores))
     assert [len(group.jobs) for group in groups] == sizes
     assert [job.seed for group in groups for job in group.jobs] == list(range(seeds))

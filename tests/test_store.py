@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 
@@ -11,15 +10,12 @@ from small import trial as planned_trial
 from ganbench import store as store_module
 from ganbench.errors import ResultsError
 from ganbench.store import (
-    MAX_JSON_BYTES,
     RECORD,
     TRIAL,
     Attempt,
     Store,
     find_attempt,
     find_stores,
-    read_job,
-    read_record,
     write_atomically,
 )
 from ganbench.terms import Budget, Choice, Record, Reference, Score, Spent
@@ -110,9 +106,18 @@ def test_a_store_lists_the_attempts_at_everything(store):
     assert {attempt.path for attempt in store.attempts()} == attempts
 
 
+def test_the_newest_recorded_attempts_are_one_for_each_key_that_has_any(store):
+    commit(store, trial(seed=0), Outcome())
+    second, other = commit(store, trial(seed=0), Outcome()), commit(store, trial(seed=1), Outcome())
+    store.begin(trial(seed=1))
+    store.begin(trial(seed=2))
+    assert list(store.newest()) == sorted([second, other], key=lambda attempt: attempt.key)
+
+
 def test_an_empty_store_has_no_attempts_and_is_not_made_by_looking(store):
     assert list(store.attempts()) == []
     assert list(store.attempts("ab")) == []
+    assert list(store.newest()) == []
     assert store.latest("ab") is None
     assert not store.path.exists()
 
@@ -163,66 +168,6 @@ def test_what_is_not_a_number_is_not_written(store):
     with pytest.raises(ValueError, match="JSON"):
         attempt.write_json("facts.json", {"value": float("nan")})
     assert sorted(path.name for path in attempt.path.iterdir()) == [TRIAL]
-
-
-# --- files that are not what they should be
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "not valid JSON"),
-        ('{"schema": 1,', "not valid JSON"),
-        ("[" * 100_000, "not valid JSON"),
-        ("[1, 2]", "holds a list, expected a JSON object"),
-        ("{}", "schema None, expected 1: written by another ganbench"),
-        ('{"schema": 2}', "schema 2, expected 1"),
-        ('{"schema": 1}', "at 'key': Field required"),
-    ],
-)
-def test_a_file_that_is_no_record_is_named_with_what_is_wrong(tmp_path, content, message):
-    path = tmp_path / RECORD
-    path.write_text(content)
-    with pytest.raises(ResultsError) as caught:
-        read_record(path)
-    assert str(caught.value).startswith(f"{path}: ")
-    assert message in str(caught.value)
-
-
-def test_a_field_of_the_wrong_type_is_named(store):
-    attempt = store.begin(trial())
-    attempt.commit(RECORDED)
-    data = json.loads((attempt.path / RECORD).read_text())
-    data["scores"][1]["value"] = "low"
-    (attempt.path / RECORD).write_text(json.dumps(data))
-    with pytest.raises(ResultsError, match=r"at 'scores\.1\.value': "):
-        attempt.record()
-
-
-def test_an_unknown_status_is_refused(tmp_path):
-    path = tmp_path / RECORD
-    path.write_text(json.dumps({**vars(RECORDED), "spent": {}, "scores": [], "status": "fine"}))
-    with pytest.raises(ResultsError, match=r"at 'status': .*'ok'"):
-        read_record(path)
-
-
-def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
-    path = tmp_path / RECORD
-    with path.open("wb") as file:
-        file.truncate(MAX_JSON_BYTES + 1)
-    with pytest.raises(ResultsError, match=f"larger than {MAX_JSON_BYTES} bytes"):
-        read_record(path)
-
-
-def test_a_missing_record_is_named(tmp_path):
-    with pytest.raises(ResultsError, match=r"record\.json: cannot be read \(No such file"):
-        read_record(tmp_path / RECORD)
-
-
-def test_a_job_of_an_unknown_type_is_refused(tmp_path):
-    (tmp_path / TRIAL).write_text('{"type": "party"}')
-    with pytest.raises(ResultsError, match="type 'party', expected one of trial, reference"):
-        read_job(tmp_path / TRIAL)
 
 
 # --- writing atomically

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
+from dataclasses import replace
 
 import odd
 import pytest
 import torch
-from small import Constant, Difference, LinearCritic, engine, training
+from small import Constant, Difference, LinearCritic, engine, registry, training, trial
+from together import engine_of, objectives
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganbench import accounting
 from ganbench.accounting import ProcessorClock, count_flops
+from ganbench.building import build_engine, build_group, load_data, open_workshop
+from ganbench.drivers import Driver
 from ganbench.errors import PluginError
 from ganbench.players import averaged
+from ganbench.protocols import Places
 from ganbench.seeding import stream
 from ganbench.terms import Budget, Optimiser, Spent
 from ganbench.training import (
@@ -44,13 +51,37 @@ class StepClock:
         return self.counted.steps / 4
 
 
-class NoHostRead(TorchDispatchMode):
-    """Refuses to hand a tensor's value to the host."""
+READS = ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "__array__", "is_nonzero")
+"""Methods of a tensor that hand its values to the host."""
+
+OPERATIONS = ("_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "equal", "unique", "_unique2")
+"""Operations whose result, or its shape, the host has to wait for."""
+
+
+class NoMethodThatReads(TorchFunctionMode):
+    """Refuses methods that hand a tensor's value to the host, those of a CPU's tensor too, which dispatch nothing."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__name__", "") in READS:
+            raise AssertionError(f"a tensor's value was read on the host, by {function.__name__}")
+        return function(*args, **(kwargs or {}))
+
+
+class NoOperationThatReads(TorchDispatchMode):
+    """Refuses operations that a GPU's host has to wait for."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if "_local_scalar_dense" in str(func):
-            raise AssertionError("a tensor's value was read on the host")
+        if func.overloadpacket.__name__ in OPERATIONS:
+            raise AssertionError(f"a tensor's value was read on the host, by {func}")
+        if func.overloadpacket.__name__ == "index" and any(i is not None and i.dtype == torch.bool for i in args[1]):
+            raise AssertionError("a tensor's value was read on the host, by a mask as an index")
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def no_host_read():
+    with NoOperationThatReads(), NoMethodThatReads():
+        yield
 
 
 class Spy(Difference):
@@ -206,14 +237,57 @@ def test_a_step_reads_nothing_on_the_host(optimiser):
         penalties={"r1": R1(), "r2": R2()},
     )
     trained.step()  # optimisers make their state in the first one
-    with NoHostRead():
+    with no_host_read():
         trained.step()
     assert trained.statistics()[0]["gradient_norm/generator"] > 0
 
 
-def test_the_guard_against_host_reads_can_fail():
-    with NoHostRead(), pytest.raises(AssertionError, match="read on the host"):
-        float(torch.ones(1))
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
+@pytest.mark.parametrize("objective", objectives())
+def test_no_objective_makes_a_step_read_on_the_host(objective, together):
+    made = trial(loss=objective, ema_half_life_kimg=0.05, clip=1.0)
+    trained = engine_of(made, (0, 1) if together else (0,), together=together, dtype=torch.float32)
+    trained.step()  # optimisers make their state in the first one
+    with no_host_read():
+        trained.step()
+        trained.step()
+    assert len(trained.statistics()) == (2 if together else 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("objective", objectives())
+def test_no_objective_makes_the_host_wait_for_a_gpu(objective, cuda):
+    made = trial(loss=objective, ema_half_life_kimg=0.05, clip=1.0)
+    workshop = open_workshop(registry(), Places(), str(cuda))
+    data = load_data(workshop, made.dataset)
+    alone, group = (
+        build_engine(workshop, made, data),
+        build_group(workshop, [made, replace(made, seed=1)], data, Driver()),
+    )
+    for trained in (alone, group):
+        trained.step()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            trained.step()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        float,
+        bool,
+        lambda one: one.item(),
+        lambda one: one.tolist(),
+        lambda one: one.numpy(),
+        lambda one: one.nonzero(),
+        lambda one: one.expand(2)[one.expand(2) > 0],
+    ],
+)
+def test_the_guard_against_host_reads_can_fail(read):
+    with no_host_read(), pytest.raises(AssertionError, match="read on the host"):
+        read(torch.ones(1))
 
 
 # --- mistakes of plugins

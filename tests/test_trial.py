@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import ODD, performed, reference, trial
+from small import ODD, performed, reference, registry, trial
 
+from ganbench.accounting import ProcessorClock
+from ganbench.building import build_evaluator, build_generator, load_data, open_workshop
+from ganbench.drivers import Driver, choose
 from ganbench.errors import DataError, PluginError
 from ganbench.events import last_event
+from ganbench.observing import RESAMPLES
+from ganbench.players import sample
 from ganbench.protocols import Data, Places
 from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, RECORD, TRIAL, Store
+from ganbench.submissions import evaluation_latents
+from ganbench.survey import survey
 from ganbench.tasks import Task
 from ganbench.terms import AXES, Optimiser, Spent
 from ganbench.training import Diverged
@@ -39,6 +47,15 @@ CURVE_OF_TRAINING = {
 
 def values(attempt):
     return {score.name: score.value for score in attempt.record().scores}
+
+
+def close_to(attempt, tolerance=1e-3):
+    """What the scores of another attempt may be where rounding is all that differs."""
+    return pytest.approx(numbers(attempt), rel=tolerance, abs=tolerance, nan_ok=True)
+
+
+def numbers(attempt):
+    return {name: math.nan if value is None else value for name, value in values(attempt).items()}
 
 
 def curve(attempt):
@@ -323,6 +340,164 @@ def test_memory_that_runs_out_behind_another_error_is_still_memory():
 
 def test_what_fails_before_the_first_step_has_no_step():
     assert failure(PluginError("no weights"), Spent()).failed_step is None
+
+
+# --- seeds together
+
+
+def begun(jobs, folder, driver="vectorised", device="cpu"):
+    return [Task(job, Store(folder).begin(job), Places(), device, (ODD,), driver=Driver(driver)) for job in jobs]
+
+
+def seeds(count=3, **settings):
+    return [trial(seed=seed, **settings) for seed in range(count)]
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory):
+    """Three seeds together, and each alone."""
+    jobs = seeds(loss="wgan-gp", budget={"steps": 8}, points=[0.5], ema_half_life_kimg=1)
+    tasks = begun(jobs, tmp_path_factory.mktemp("together"))
+    assert perform(tasks) == ""
+    alone = [performed(job, tmp_path_factory.mktemp("alone")) for job in jobs]
+    return [task.attempt for task in tasks], alone
+
+
+def test_every_seed_of_a_group_has_a_record_of_its_own(group):
+    together, alone = group
+    for attempt, other in zip(together, alone, strict=True):
+        record = attempt.record()
+        assert (record.status, record.message, record.key) == ("ok", "", other.record().key)
+        assert (record.spent.kimg, record.spent.steps) == (8 * 5 * 16 / 1000, 8)
+        assert record.spent.petaflops == other.record().spent.petaflops
+        assert {path.name for path in attempt.path.iterdir()} == {path.name for path in other.path.iterdir()}
+
+
+def test_seeds_of_a_group_score_as_they_would_alone_but_for_rounding(group):
+    for attempt, other in zip(*group, strict=True):
+        assert numbers(attempt) == close_to(other)
+        together, apart = timeless(attempt), timeless(other)
+        assert list(together.columns) == list(apart.columns)
+        assert together["steps"].tolist() == [4, 8]
+        for name in CURVE_OF_TRAINING - {"discriminator/accuracy"}:
+            assert together[name].tolist() == pytest.approx(apart[name].tolist(), rel=1e-3, abs=1e-5)
+    first, second = (timeless(attempt) for attempt in group[0][:2])
+    assert not first.equals(second)
+
+
+def test_the_generators_that_a_group_saves_are_those_of_each_seed(group):
+    for attempt, other in zip(*group, strict=True):
+        saved, expected = load_file(attempt.path / GENERATOR), load_file(other.path / GENERATOR)
+        assert saved.keys() == expected.keys()
+        for name in saved:
+            torch.testing.assert_close(saved[name], expected[name], rtol=1e-3, atol=1e-4)
+    assert len({(attempt.path / GENERATOR).read_bytes() for attempt in group[0]}) == 3
+
+
+def test_the_generators_that_a_group_saves_give_the_recorded_scores(group):
+    for attempt in group[0]:
+        workshop = open_workshop(registry(), Places())
+        data = load_data(workshop, attempt.job().dataset)
+        evaluation = attempt.job().evaluation
+        evaluator = build_evaluator(workshop, data, attempt.job().dataset, evaluation)
+        generator = build_generator(workshop, attempt.job(), tuple(data.train.shape[1:]))
+        generator.load_state_dict(load_file(attempt.path / GENERATOR))
+        latents = evaluation_latents(attempt.job().seed, attempt.job().training.latent_dim, evaluator.count)
+        scores = evaluator.scores(sample(generator, latents), resamples=RESAMPLES)
+        assert {score.name: score.value for score in scores} == values(attempt)
+
+
+def test_the_environment_says_how_many_seeds_shared_the_process(group):
+    together, alone = (attempts[0].environment() for attempts in group)
+    assert (together["driver"], together["driver_reason"], together["seeds_together"]) == ("vectorised", "", 3)
+    assert (alone["driver"], alone["seeds_together"]) == ("eager", 1)
+    assert together["precision"] == alone["precision"] == "float32"
+
+
+def test_seeds_share_the_devices_time_evenly(tmp_path, monkeypatch):
+    charged = []
+
+    class Counted(ProcessorClock):
+        def seconds(self):
+            charged.append(super().seconds())
+            return charged[-1]
+
+    monkeypatch.setattr("ganbench.trial.clock_for", lambda device: Counted())
+    tasks = begun(seeds(4, budget={"steps": 20}), tmp_path)
+    assert perform(tasks) == ""
+    shares = [task.attempt.record().spent.device_seconds for task in tasks]
+    assert len(set(shares)) == 1
+    assert any(sum(shares) == pytest.approx(whole) for whole in charged)
+    assert sum(task.attempt.record().costs["wall_seconds"] for task in tasks) >= sum(shares)
+
+
+def test_a_seed_that_diverges_leaves_the_others_alone(tmp_path):
+    jobs = seeds(6, loss="nan-for", budget={"steps": 6}, points=[0.5])
+    tasks = begun(jobs, tmp_path / "together")
+    assert perform(tasks) == ""
+    alone = [performed(job, tmp_path / "alone") for job in jobs]
+    ended = {attempt.record().status for attempt in alone}
+    assert ended == {"ok", "diverged"}
+    for task, other in zip(tasks, alone, strict=True):
+        record, expected = task.attempt.record(), other.record()
+        assert (record.status, record.failed_step, record.message) == (
+            expected.status,
+            expected.failed_step,
+            expected.message,
+        )
+        assert (task.attempt.path / GENERATOR).exists() == (record.status == "ok")
+        assert numbers(task.attempt) == close_to(other)
+
+
+def test_a_group_of_which_every_seed_diverges_has_a_record_for_each(tmp_path):
+    tasks = begun(seeds(loss="nan-at(step=3)"), tmp_path)
+    assert perform(tasks) == ""
+    assert [task.attempt.record().status for task in tasks] == ["diverged"] * 3
+    assert [task.attempt.record().failed_step for task in tasks] == [3] * 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"loss": "by-hand"}, "requires_grad_"),
+        ({"generator": "uneven"}, "the networks of two seeds differ in more than their weights"),
+        ({"loss": "raising(step=4)"}, "raised ValueError: out of ideas"),
+        ({"generator": "greedy"}, "greedy"),
+    ],
+    ids=str,
+)
+def test_a_group_that_cannot_be_done_gives_the_reason_and_no_record(changes, why, tmp_path):
+    tasks = begun(seeds(2, **changes), tmp_path)
+    assert why in perform(tasks)
+    assert not any((task.attempt.path / RECORD).exists() for task in tasks)
+    assert "Traceback" in (tasks[0].attempt.path / LOG).read_text()
+
+
+@pytest.mark.parametrize("changes", [{"loss": "noisy"}, {"loss": "remembering"}, {"generator": "fading"}], ids=str)
+def test_a_trial_that_is_refused_is_done_alone_and_says_why(changes, tmp_path):
+    made = trial(**changes)
+    driver = choose(made, survey(made, registry(), Places(), "cpu"))
+    assert not driver.vectorised
+    (task,) = begun([made], tmp_path)
+    assert perform([replace(task, driver=driver)]) == ""
+    assert task.attempt.record().status == "ok"
+    environment = task.attempt.environment()
+    assert environment["driver"] == driver.name
+    assert environment["driver_reason"] == driver.reason
+    assert environment["driver_reason"].startswith("not vectorised: ")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("driver", ["vectorised", "graph", "vectorised+graph"])
+def test_every_driver_leaves_the_same_scores_on_a_gpu(driver, cuda, tmp_path):
+    jobs = seeds(3 if driver.startswith("vectorised") else 1, budget={"steps": 20}, ema_half_life_kimg=1)
+    tasks = begun(jobs, tmp_path / "faster", driver, str(cuda))
+    plain = [begun([job], tmp_path / "plain", "eager", str(cuda)) for job in jobs]
+    assert perform(tasks) == ""
+    for task, other in zip(tasks, plain, strict=True):
+        assert perform(other) == ""
+        assert task.attempt.record().status == "ok"
+        assert numbers(task.attempt) == close_to(other[0].attempt, 1e-2)
 
 
 # --- references

@@ -27,8 +27,9 @@ TensorFlow), `skimage` and `torch.utils.tensorboard` are empty stand-ins, so tha
 penalty's `view(N, 3, H, W)`, which takes three channels for granted, takes the images' shape. Of torchgan nothing is;
 its end of an epoch, which recent torchvision refuses (`make_grid(range=...)`), lies beyond the end of the measurement.
 
-**What is not the same.** For the generator's update ganbench, mimicry and torchgan draw new fakes; the DCGANs of
-examples and PyTorch-GAN use those that the critic saw, so that their generators compute once a step and not twice.
+**What is not the same.** For the generator's update mimicry and torchgan draw new fakes; the DCGANs of examples and
+PyTorch-GAN use those that the critic saw, so that their generators compute once a step and not twice. Each is compared
+with ganbench doing the same: with `reuse_fakes` for these two, without for the others.
 PyTorch-GAN's WGAN-GP backpropagates the critic's loss through the generator too. torchgan's makes two critic updates a
 batch, one on the loss and one on the penalty, on different fakes, takes the gradient's norm over the whole batch, and
 backpropagates the penalty through the generator. examples has no WGAN-GP. ganbench keeps its statistics and looks for
@@ -53,7 +54,7 @@ from typing import Any
 
 import torch
 import torch._dynamo  # what a process's first optimiser would import
-from peers_loops import Setting, examples, ganbench, mimicry, pytorch_gan, torchgan
+from peers_loops import Setting, examples, ganbench, mimicry, pytorch_gan, reusing, torchgan
 from peers_work import BATCH, CASES, Case, Enough, write_mnist
 
 
@@ -66,15 +67,19 @@ class Row:
     in_memory: bool
 
     def __str__(self) -> str:
-        return f"{self.name}, {'memory' if self.in_memory else 'theirs'}" if self.name != "ganbench" else self.name
+        ours = self.name.startswith("ganbench")
+        return self.name if ours else f"{self.name}, {'memory' if self.in_memory else 'theirs'}"
 
 
 PEERS = {"examples": examples, "PyTorch-GAN": pytorch_gan, "mimicry": mimicry, "torchgan": torchgan}
 ROWS = (
     Row("ganbench", ganbench, in_memory=True),
+    Row("ganbench, fakes reused", reusing, in_memory=True),
     *(Row(name, train, in_memory) for name, train in PEERS.items() for in_memory in (False, True)),
 )
-LACKS = {("examples", "wgan-gp"): "has none"}
+LACKS = {("examples", "wgan-gp"): "has none", ("ganbench, fakes reused", "wgan-gp"): "no peer does so"}
+REUSE = {("examples", "nonsaturating"), ("PyTorch-GAN", "nonsaturating")}
+"""The peers that update the generator on the fakes that the critic saw: compared with ganbench doing the same."""
 
 Outcome = dict[str, float] | str
 """Images a second by clock, or why there are none."""
@@ -148,7 +153,7 @@ def records(outcomes: dict[tuple[Case, Row], list[Outcome]]) -> list[dict[str, A
             continue
         for clock in ("processor", "wall"):
             record[clock] = _spread([run[clock] for run in runs])
-            ours = outcomes[case, ROWS[0]]
+            ours = outcomes[case, ROWS[(row.name, case.objective) in REUSE]]
             if not any(isinstance(run, str) for run in ours):
                 record[f"ganbench_over_it_{clock}"] = _spread(
                     [a[clock] / b[clock] for a, b in zip(ours, runs, strict=True)]

@@ -204,22 +204,29 @@ def torchgan(setting: Setting) -> None:
     trainer(setting.measured(piped(setting.data, workers=0)))
 
 
-def trial(case: Case, registry: Registry) -> Trial:
+def trial(case: Case, registry: Registry, *, reuse_fakes: bool) -> Trial:
     """The case as a trial. Its data set's name is never looked up."""
     variant = Variant(
         resolve(registry, "generator", parse_choice(f"dcgan(width={case.width})")),
         resolve(registry, "discriminator", parse_choice(f"dcgan(width={case.width}, norm={case.norm})")),
         resolve(registry, "loss", parse_choice(case.objective)),
     )
-    training = Training(batch_size=BATCH, latent_dim=LATENT_DIM, discriminator_steps=case.critic_steps)
+    training = Training(
+        batch_size=BATCH, latent_dim=LATENT_DIM, discriminator_steps=case.critic_steps, reuse_fakes=reuse_fakes
+    )
     return Trial(parse_choice("random"), variant, 0, Budget(steps=FOREVER), training, Evaluation((1.0,), (), BATCH))
 
 
-def ganbench(setting: Setting) -> None:
+def reusing(setting: Setting) -> None:
+    ganbench(setting, reuse_fakes=True)
+
+
+def ganbench(setting: Setting, *, reuse_fakes: bool = False) -> None:
     case = setting.case
     registry = discover()
     images = case.images()
-    engine = build_engine(open_workshop(registry, Places()), trial(case, registry), Data(images, images[:BATCH]))
+    made = trial(case, registry, reuse_fakes=reuse_fakes)
+    engine = build_engine(open_workshop(registry, Places()), made, Data(images, images[:BATCH]))
 
     def train(batches: int) -> Reading:
         for _ in range(batches // case.critic_steps):

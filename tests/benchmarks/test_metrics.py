@@ -13,16 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import torch
 import torch_fidelity
-from featured import evidence, values
-from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
-from ganbench_metrics.frechet import Frechet
-from ganbench_metrics.kernel import Kernel
-from ganbench_metrics.manifolds import DensityCoverage, PrecisionRecall
+from ganbench.bench_running import features_like_a_networks, scores_of_features
+from ganbench.plugins import discover
 
 NAME = "ganbench-benchmark-identity"
 
@@ -53,21 +49,6 @@ def registered() -> Iterator[str]:
     del FEATURE_EXTRACTORS_REGISTRY[NAME]
 
 
-def features(count: int, dimension: int, seed: int, shift: float = 0.0) -> Tensor:
-    """As of a network's last layer: correlated, above 0, and float32."""
-    rng = torch.Generator().manual_seed(seed)
-    mixing = torch.randn(dimension, dimension, generator=torch.Generator().manual_seed(9)) / dimension**0.5
-    normal = shift + (1 - shift) * torch.randn(count, dimension, generator=rng)
-    return (normal @ (mixing * torch.linspace(1, 0.1, dimension)) + 0.2).relu()
-
-
-def ours(real: Tensor, fake: Tensor) -> dict[str, float | None]:
-    """Six scores, with nothing remembered from before."""
-    shown = evidence(real, fake)
-    metrics = Frechet(), Kernel(), PrecisionRecall(), DensityCoverage()
-    return {name: value for metric in metrics for name, value in values(metric(shown)).items()}
-
-
 def theirs(extractor: str) -> dict[str, float]:
     """Four of them, by torch-fidelity's entry point."""
     return torch_fidelity.calculate_metrics(
@@ -94,20 +75,20 @@ def seconds(work: Callable[[], object]) -> float:
     ("count", "dimension", "rounds"), [(10_000, 64, 3), pytest.param(5000, 2048, 3, marks=pytest.mark.slow)]
 )
 def test_scores_of_features(benchmark, registered, monkeypatch, count, dimension, rounds):
-    real, fake = features(count, dimension, 1), features(count, dimension, 2, shift=0.1)
+    real = features_like_a_networks(1, count, dimension=dimension)
+    fake = features_like_a_networks(2, count, shift=0.1, dimension=dimension)
+    ours = scores_of_features(discover(), real, fake)
     extracted = {1: {"all": fake}, 2: {"all": real}}
     monkeypatch.setattr(
         torch_fidelity.metrics, "extract_featuresdict_from_input_id_cached", lambda number, *_, **__: extracted[number]
     )
     beside = []
-    found = benchmark.pedantic(
-        ours, (real, fake), setup=lambda: beside.append(seconds(lambda: theirs(registered))), rounds=rounds
-    )
-    own = [seconds(lambda: ours(real, fake)) for _ in range(rounds)]
+    found = benchmark.pedantic(ours, setup=lambda: beside.append(seconds(lambda: theirs(registered))), rounds=rounds)
+    own = [seconds(ours) for _ in range(rounds)]
     benchmark.extra_info["ratio"] = statistics.median(beside) / statistics.median(own)
     expected = theirs(registered)
-    assert found["fcd_toy"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_FID], rel=1e-5)
-    assert found["kid_toy"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_KID_MEAN], rel=1e-5)
-    assert found["precision_toy"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_PRECISION], rel=1e-5)
-    assert found["recall_toy"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_RECALL], rel=1e-5)
+    assert found["fcd_bench"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_FID], rel=1e-5)
+    assert found["kid_bench"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_KID_MEAN], rel=1e-5)
+    assert found["precision_bench"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_PRECISION], rel=1e-5)
+    assert found["recall_bench"] == pytest.approx(expected[torch_fidelity.KEY_METRIC_RECALL], rel=1e-5)
     assert benchmark.extra_info["ratio"] > 1.2

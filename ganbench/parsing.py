@@ -1,0 +1,190 @@
+"""JSON files of a results folder as the values that they hold: all of it checked, and most of it only once.
+
+Attempts have much in common, and are laid out alike: by `json.dumps` with an indent of 1. What has that layout is read
+at once by pydantic, and the parts of a job that were seen before are not even read; they are the same objects again.
+Whatever else arrives, or is refused, is read the long way, which takes any layout and can say what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache, wraps
+from io import FileIO
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from ganbench.errors import ResultsError
+from ganbench.terms import Job, Record, Reference, Submission, Trial
+
+MAX_JSON_BYTES = 16 * 2**20
+MOST_KNOWN = 4096
+"""How many parts of jobs are remembered."""
+
+Found = TypeVar("Found")
+
+_JOBS: dict[str, type[Job]] = {
+    "trial": Trial,
+    "reference": Reference,
+    "evaluated": Submission,
+}
+
+
+def read_record(path: Path | str) -> Record:
+    """The record at `path`. Raises ResultsError that names the file and the field where it is not one."""
+    content = _read(path)
+    return _record_at_once(content) or _record(_parsed(content, path), path)
+
+
+def read_job(path: Path | str) -> Job:
+    """The job described at `path`. Raises ResultsError as `read_record` does."""
+    content = _read(path)
+    return _job_at_once(content) or _job(_parsed(content, path), path)
+
+
+def read_facts(path: Path | str) -> Mapping[str, Any]:
+    """The JSON object at `path`, empty where there is no file; not to be changed: equal files share an object."""
+    return _parsed(_read(path, missing=b"{}"), path, _remembered)
+
+
+def once(function: Callable[..., Found]) -> Callable[..., Found]:
+    """`function`, called once for the same objects, which nobody may change: jobs have many of them in common.
+
+    Equal ones do not count as the same: 1, 1.0 and true are equal, yet not written alike.
+    """
+    known: dict[tuple[int, ...], tuple[tuple[Any, ...], Found]] = {}
+
+    @wraps(function)
+    def remembered(*objects: Any) -> Found:
+        place = tuple(map(id, objects))
+        entry = known.get(place)
+        if entry is None:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
+            entry = known[place] = objects, function(*objects)  # objects that are kept share no id with later ones
+        return entry[1]
+
+    return remembered
+
+
+def _read(path: Path | str, missing: bytes | None = None) -> bytes:
+    """What is in the file, `missing` if there is none; as few calls to the system as it takes."""
+    try:
+        with FileIO(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_JSON_BYTES:
+                raise ResultsError(f"{path}: larger than {MAX_JSON_BYTES} bytes, so not a file that ganbench wrote")
+            return file.read(size)
+    except OSError as error:
+        if missing is not None and isinstance(error, FileNotFoundError):
+            return missing
+        raise ResultsError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+# --- at once
+
+_SCHEMA = f'\n "schema": {Record.schema},\n'.encode()
+"""A line that only the record itself has, not what is nested in it: that is indented further."""
+
+_START, _END = b'{\n "', b"\n}"
+_MEMBER = re.compile(rb',\n "(\w+)": ')
+_KINDS = {json.dumps(kind).encode(): kind for kind in _JOBS}
+
+
+def _record_at_once(content: bytes) -> Record | None:
+    if _SCHEMA not in content or _odd(content):
+        return None
+    try:
+        record: Record = _adapter("record").validate_json(content)
+    except ValidationError:
+        return None
+    return record
+
+
+def _job_at_once(content: bytes) -> Job | None:
+    """The job, put together from its parts: its members with all that is nested in them, each checked by itself."""
+    if not (content.startswith(_START) and content.endswith(_END)) or _odd(content):
+        return None
+    start, *members = _MEMBER.split(b"," + content[1 : -len(_END)])
+    values = dict(zip(members[::2], members[1::2], strict=True))
+    kind = _KINDS.get(values.pop(b"type", b""))
+    if start or kind is None or values.keys() != _parts(kind).keys():
+        return None
+    try:
+        return _JOBS[kind](**{name.decode(): _part(kind, name, value) for name, value in values.items()})
+    except ValidationError:
+        return None
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _part(kind: str, name: bytes, value: bytes) -> Any:
+    return _parts(kind)[name].validate_json(value)
+
+
+@cache
+def _parts(kind: str) -> dict[bytes, TypeAdapter[Any]]:
+    return {name.encode(): TypeAdapter(hint) for name, hint in get_type_hints(_JOBS[kind]).items()}
+
+
+@cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_JOBS.get(kind, Record))
+
+
+def _odd(content: bytes) -> bool:
+    """Whether it may hold what pydantic takes for a number, and JSON does not."""
+    return b"NaN" in content or b"Infinity" in content
+
+
+# --- the long way
+
+
+def _record(data: dict[str, Any], path: Path | str) -> Record:
+    if data.get("schema") != Record.schema:
+        raise ResultsError(
+            f"{path}: schema {data.get('schema')!r}, expected {Record.schema}: written by another ganbench"
+        )
+    record: Record = _validated("record", data, path)
+    return record
+
+
+def _job(data: dict[str, Any], path: Path | str) -> Job:
+    kind = data.pop("type", None)
+    if not isinstance(kind, str) or kind not in _JOBS:
+        raise ResultsError(f"{path}: type {kind!r}, expected one of {', '.join(_JOBS)}")
+    job: Job = _validated(kind, data, path)
+    return job
+
+
+def _loads(content: bytes) -> Any:
+    return json.loads(content, parse_constant=_refuse_constant)
+
+
+_remembered = lru_cache(maxsize=256)(_loads)
+
+
+def _parsed(content: bytes, path: Path | str, loads: Callable[[bytes], Any] = _loads) -> dict[str, Any]:
+    try:
+        data = loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ResultsError(f"{path}: not valid JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise ResultsError(f"{path}: holds a {type(data).__name__}, expected a JSON object")
+    return data
+
+
+def _refuse_constant(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _validated(kind: str, data: dict[str, Any], path: Path | str) -> Any:
+    try:
+        return _adapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ResultsError(f"{path}: at '{place}': {first['msg']}") from error
