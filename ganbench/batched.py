@@ -75,13 +75,8 @@ def _part(module: nn.Module, node: torch.fx.Node, state: Mapping[str, Tensor], p
 
 
 def _has_hooks(module: nn.Module) -> bool:
-    hooks = (
-        "_forward_hooks",
-        "_forward_pre_hooks",
-        "_backward_hooks",
-        "_backward_pre_hooks",
-    )  # torch tells no other way
-    return any(getattr(module, name) for name in hooks)
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")  # torch tells no other way
+    return any(getattr(module, f"_{kind}") for kind in kinds)
 
 
 def _chain(parts: Sequence[Batched]) -> Batched:

@@ -13,7 +13,7 @@ Wish = Literal["auto", "eager", "vectorised", "graph"]
 """What a user may ask for: the fastest that the trial allows, or at most one of the faster ways."""
 
 MOST_TOGETHER = 32
-"""Seeds that train together. Twice as many gained little on a processor, and cost twice the memory."""
+"""Seeds that train together. Of twice as many, the tensors outgrow a processor's cache, and each seed takes longer."""
 
 
 @dataclass(frozen=True)

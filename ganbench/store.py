@@ -101,12 +101,12 @@ class Store:
 
     def latest(self, key: str) -> Attempt | None:
         """The newest committed attempt at `key`: the one that tables show."""
-        return _newest_in(self.path / "runs" / key)
+        return _newest_in(self.path / "runs", key)
 
     def newest(self) -> Iterator[Attempt]:
         """The newest committed attempt at each key that has one."""
         runs = self.path / "runs"
-        return (attempt for key in self._keys() if (attempt := _newest_in(runs / key)))
+        return (attempt for key in self._keys() if (attempt := _newest_in(runs, key)))
 
     def _keys(self) -> list[str]:
         return sorted(_folders_in(self.path / "runs"))
@@ -171,15 +171,20 @@ def _sync_folder(path: Path) -> None:
 
 
 def _attempts_in(folder: Path) -> list[Attempt]:
-    numbers = [name for name in _folders_in(folder) if name.isdecimal()]
-    return [Attempt(folder / name) for name in sorted(numbers, key=int)]
+    return [Attempt(folder / name) for name in _numbers_in(folder)]
 
 
-def _newest_in(folder: Path) -> Attempt | None:
-    return next((attempt for attempt in reversed(_attempts_in(folder)) if attempt.committed), None)
+def _newest_in(runs: Path, key: str) -> Attempt | None:
+    numbers = reversed(_numbers_in(f"{runs}{os.sep}{key}"))
+    attempts = (Attempt(runs.joinpath(key, number)) for number in numbers)
+    return next((attempt for attempt in attempts if attempt.committed), None)
 
 
-def _folders_in(folder: Path) -> list[str]:
+def _numbers_in(folder: Path | str) -> list[str]:
+    return sorted((name for name in _folders_in(folder) if name.isdecimal()), key=int)
+
+
+def _folders_in(folder: Path | str) -> list[str]:
     """The names of the folders in `folder`, in no order; none where it is no folder itself."""
     try:
         with os.scandir(folder) as children:  # which asks the system for many at a time, and of each what it is
