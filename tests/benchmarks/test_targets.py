@@ -40,8 +40,8 @@ def loosely(mark: Benchmark) -> float:
 def test_a_target_is_met_loosely(benchmark, mark):
     rounds = 1 if mark.name in PATIENT else 3
     result = benchmark.pedantic(measure, (mark, rounds, rounds), rounds=1)
-    if result.why_not:  # one core, for example
-        pytest.skip(result.why_not)
+    if result.why_not:
+        pytest.skip(result.why_not)  # a machine of one core, for example, has no two to fill
     row = result.row()
     benchmark.extra_info.update(row)
     if mark.figure == "speed-up":
