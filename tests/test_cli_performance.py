@@ -16,6 +16,12 @@ from ganbench.stopwatch import Benchmark, Result, Sides, markdown
 from ganbench.suite import read_suite
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    """Room for whole tables, whatever terminal the tests run in."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """A suite of two losses with three seeds each, in the folder where commands run."""
