@@ -44,7 +44,8 @@ def batched_form(module: nn.Module, state: Mapping[str, Tensor], prefix: str = "
 def _traced(module: nn.Module, state: Mapping[str, Tensor], prefix: str) -> Batched | None:
     """The batched form of a module that passes its input from one known part to the next, as `torch.fx` sees it."""
     try:
-        nodes = list(torch.fx.Tracer().trace(module).nodes)
+        traced = torch.fx.Tracer().trace(module).nodes
+        nodes = [node for node in traced if node.op != "placeholder" or node.users]  # labels that nobody reads
     except Exception:  # noqa: BLE001 - whatever cannot be traced has other ways to run
         return None
     parts: list[Batched] = []

@@ -20,7 +20,7 @@ import torch_fidelity.metric_prc
 from torch import Tensor
 
 from ganbench.accounting import ProcessorClock
-from ganbench.building import build_metrics, open_workshop
+from ganbench.building import build_metrics
 from ganbench.choices import resolve
 from ganbench.errors import GanbenchError
 from ganbench.executors import LocalProcesses, default_workers
@@ -32,6 +32,7 @@ from ganbench.store import ENVIRONMENT, EVENTS, RECORD, TRIAL, Attempt, Store
 from ganbench.suite import suite_from
 from ganbench.tasks import Task
 from ganbench.terms import Choice, Record, Score, Spent, Trial, kind_of, plain
+from ganbench.workshop import open_workshop
 
 TRIALS = 16
 ROWS = 10_000

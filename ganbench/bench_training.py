@@ -11,15 +11,17 @@ import torch
 
 from ganbench.accounting import Clock, clock_for
 from ganbench.baselines import Step, Work, tuned, tutorial
-from ganbench.building import Workshop, build_engine, build_group, open_workshop
+from ganbench.building import build_engine, build_group
 from ganbench.choices import resolve
 from ganbench.drivers import MOST_TOGETHER, Driver
 from ganbench.players import arranged
 from ganbench.plugins import Registry
 from ganbench.protocols import Data, Places
+from ganbench.stepping import Stepper
 from ganbench.stopwatch import Benchmark, Sides, timed
 from ganbench.terms import Budget, Choice, Evaluation, Training, Trial, Value, Variant
-from ganbench.training import Engine, Meter, train
+from ganbench.training import Meter, train
+from ganbench.workshop import Workshop, open_workshop
 
 STEPS = 32
 """Steps in a turn: as many as between two looks for divergence."""
@@ -61,7 +63,7 @@ class Setup:
         training = Training(self.batch_size, self.latent_dim, self.ema_half_life_kimg, reuse_fakes=self.reuse_fakes)
         return Trial(Choice("random"), variant, seed, Budget(steps=1), training, Evaluation((1.0,), (), 1))
 
-    def engine(self, workshop: Workshop, seeds: int, driver: Driver) -> Engine:
+    def engine(self, workshop: Workshop, seeds: int, driver: Driver) -> Stepper:
         """One seed, or several together."""
         trials = [self.trial(workshop.registry, seed) for seed in range(seeds)]
         if driver.vectorised:
@@ -195,7 +197,7 @@ def _repeated(step: Step) -> Callable[[], None]:
     return steps
 
 
-def _as_in_a_trial(engine: Engine, clock: Callable[[], Clock]) -> Callable[[], None]:
+def _as_in_a_trial(engine: Stepper, clock: Callable[[], Clock]) -> Callable[[], None]:
     """A turn of steps with all that surrounds them between two evaluation points: schedule, budget, checks, curves."""
     meter = Meter(clock(), 0)
 

@@ -4,77 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-import torch
 from torch import nn
 
 import ganbench
 from ganbench.batches import Batches
-from ganbench.casts import Cast, Solo, Together
+from ganbench.casts import Cast
 from ganbench.drivers import Driver
-from ganbench.environment import PACKAGES, package_version, settle
+from ganbench.environment import PACKAGES, package_version
 from ganbench.errors import DataError, PluginError
 from ganbench.graphs import CapturedStep
-from ganbench.inspection import check_data
+from ganbench.group import Together
+from ganbench.methods import MethodEngine
 from ganbench.metrics import Evaluator, Labelled
-from ganbench.objective import Objective, blame
-from ganbench.players import Players, arranged, averaged, packed_shape
-from ganbench.plugins import Offer, Registry, Source
-from ganbench.protocols import Data, Extractor, Places
+from ganbench.networks import build_discriminator, build_generator, build_players
+from ganbench.objective import Objective, blame, described
+from ganbench.players import Players, averaged
+from ganbench.plugins import Offer, Registry
+from ganbench.protocols import Data, Extractor, Method, Places
 from ganbench.seeding import global_stream
-from ganbench.terms import PACKING, Choice, Component, Evaluation, Job, Kind, Precision, Trial
+from ganbench.solo import Solo
+from ganbench.stacking import NotTogether
+from ganbench.stepping import Stepper
+from ganbench.terms import Choice, Component, Evaluation, Job, Kind, Trial
 from ganbench.training import Engine
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What a job is built with: none of it may change a result on the same kind of device."""
-
-    registry: Registry
-    places: Places
-    device: torch.device
-
-    def label(self, kind: Kind, choice: Choice) -> str:
-        """A component in the words of a message: what it is and whose."""
-        offer = self.registry.find(kind, choice)
-        return f"{kind} '{choice}' of {Source(offer.plugin, offer.owner, offer.version)}"
-
-    def sources(self, job: Job) -> list[str]:
-        """The plugins that a job's parts come from, with their versions or their files' hashes."""
-        kinds: list[tuple[Kind, Choice]] = [("dataset", job.dataset)]
-        kinds += [("metric", choice) for choice in job.evaluation.metrics]
-        kinds += [("extractor", job.evaluation.extractor)] if job.evaluation.extractor else []
-        if isinstance(job, Trial):
-            variant = job.variant
-            kinds += [("generator", variant.generator), ("discriminator", variant.discriminator)]
-            kinds += [("loss", variant.loss), *(("penalty", choice) for choice in variant.penalties)]
-        offers = [self.registry.find(kind, choice) for kind, choice in kinds]
-        return sorted({f"{offer.plugin}: {offer.code or f'{offer.owner} {offer.version}'}" for offer in offers})
-
-    def make(self, kind: Kind, choice: Choice, *arguments: object) -> Any:
-        """Import a component's target and call it with `arguments` and the choice's parameters."""
-        target = self.registry.load(kind, choice)
-        parameters = {name: value for name, value in choice.all_parameters().items() if name != PACKING}
-        with blame(self.label(kind, choice)):
-            return target(*arguments, **parameters)
-
-
-def open_workshop(
-    registry: Registry, places: Places, device: str = "cpu", precision: Precision = "float32"
-) -> Workshop:
-    """A workshop in this process, which from now on computes as trials do: with one thread, and the same every time."""
-    workshop = Workshop(registry, places, torch.device(device))
-    settle(workshop.device, precision)
-    return workshop
-
-
-def load_data(workshop: Workshop, choice: Choice) -> Data:
-    """The data set, on the CPU. Raises PluginError where it is not as its contract states."""
-    data = workshop.make("dataset", choice, workshop.places)
-    component = workshop.registry.find("dataset", choice).component
-    return check_data(workshop.label("dataset", choice), component, choice, data)
+from ganbench.workshop import Workshop, load_data, open_workshop
 
 
 def prepare(registry: Registry, places: Places, device: str, job: Job) -> None:
@@ -183,53 +140,60 @@ def _identity(workshop: Workshop, dataset: Choice, extractor: Choice | None) -> 
     return {**asked, "ganbench": ganbench.__version__, **{name: package_version(name) for name in PACKAGES}}
 
 
-def build_generator(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> nn.Module:
-    """The generator with its initial weights, on the CPU: the trial's seed decides them, whatever the device."""
-    choice = trial.variant.generator
-    with global_stream(trial.seed, "generator"):
-        generator = _network(workshop, "generator", choice, trial.training.latent_dim, shape)
-    return arranged(generator, shape, (trial.training.latent_dim,))
-
-
-def build_players(workshop: Workshop, trial: Trial, shape: tuple[int, ...]) -> Players:
-    """Both networks with their initial weights, and the generator's average where the trial asks for one."""
+def build_objective(workshop: Workshop, trial: Trial) -> Objective | None:
+    """The loss with its penalties and its augmentation, or None where a method stands alone."""
     variant = trial.variant
-    packing = packing_of(variant.discriminator)
-    generator = build_generator(workshop, trial, shape).to(workshop.device)
-    with global_stream(trial.seed, "discriminator"):
-        judged = packed_shape(shape, packing)
-        discriminator = _network(workshop, "discriminator", variant.discriminator, judged)
-    return Players(
-        generator,
-        arranged(discriminator, shape, judged).to(workshop.device),
-        None if trial.training.ema_half_life_kimg is None else averaged(generator),
-        shape,
-        packing,
-        workshop.label("generator", variant.generator),
-        workshop.label("discriminator", variant.discriminator),
-    )
-
-
-def packing_of(discriminator: Choice) -> int:
-    """How many samples the discriminator judges together."""
-    return cast(int, discriminator.get(PACKING, 1))
-
-
-def build_objective(workshop: Workshop, trial: Trial) -> Objective:
-    """The loss with its penalties."""
-    variant = trial.variant
+    if variant.loss is None:
+        return None
+    augmentation = variant.augmentation
     return Objective(
         workshop.make("loss", variant.loss),
         tuple(workshop.make("penalty", choice) for choice in variant.penalties),
         workshop.label("loss", variant.loss),
         tuple(workshop.label("penalty", choice) for choice in variant.penalties),
+        workshop.make("augmentation", augmentation) if augmentation else None,
+        workshop.label("augmentation", augmentation) if augmentation else "",
     )
 
 
-def build_engine(workshop: Workshop, trial: Trial, data: Data, driver: Driver = Driver()) -> Engine:
+def build_engine(workshop: Workshop, trial: Trial, data: Data, driver: Driver = Driver()) -> Stepper:
     """A trial ready for its first step. Two engines of the same trial do the same."""
-    players = build_players(workshop, trial, tuple(data.train.shape[1:]))
+    shape = tuple(data.train.shape[1:])
+    if trial.variant.method is not None:
+        return _method_engine(workshop, trial, trial.variant.method, data, shape)
+    players = build_players(workshop, trial, shape)
     return _engine(workshop, [trial], data, Solo(players, trial.seed, trial.training.precision), driver)
+
+
+def _method_engine(
+    workshop: Workshop, trial: Trial, choice: Choice, data: Data, shape: tuple[int, ...]
+) -> MethodEngine:
+    label = workshop.label("method", choice)
+    method: Method = workshop.make("method", choice)
+    generator = build_generator(workshop, trial, shape)
+    make = partial(build_discriminator, workshop, trial)
+    with global_stream(trial.seed, "discriminator"), blame(label):
+        beside = dict(method.networks(make, trial.training.latent_dim, shape))
+        turns = tuple(method.turns())
+    for name, network in beside.items():
+        if not isinstance(network, nn.Module):
+            raise PluginError(f"{label}: its network '{name}' is {described(network)}, expected a torch.nn.Module")
+    networks = {name: network.to(workshop.device) for name, network in {"generator": generator, **beside}.items()}
+    labels = (workshop.label("generator", trial.variant.generator), label)
+    others = nn.ModuleDict({name: network for name, network in networks.items() if name != "generator"})
+    average = None if trial.training.ema_half_life_kimg is None else averaged(networks["generator"])
+    players = Players(networks["generator"], others, average, shape, 1, 1, frozenset(), *labels)
+    cast = Solo(players, trial.seed, trial.training.precision)
+    return MethodEngine(
+        cast,
+        networks,
+        turns,
+        build_objective(workshop, trial),
+        _batches(workshop, [trial], data, together=False),
+        trial.training,
+        label=label,
+        seed=trial.seed,
+    )
 
 
 def build_group(workshop: Workshop, trials: Sequence[Trial], data: Data, driver: Driver) -> Engine:
@@ -241,27 +205,19 @@ def build_group(workshop: Workshop, trials: Sequence[Trial], data: Data, driver:
 
 
 def _engine(workshop: Workshop, trials: Sequence[Trial], data: Data, cast: Cast, driver: Driver) -> Engine:
-    training, device = trials[0].training, workshop.device
-    labels = None if data.train_labels is None else data.train_labels.to(device)
-    batches = Batches(
-        data.train.to(device),
-        labels,
-        training.batch_size,
-        [trial.seed for trial in trials],
-        together=cast.together,
-        flips=training.flips,
-    )
-    captured = driver.captured and device.type == "cuda"
-    engine = Engine(cast, build_objective(workshop, trials[0]), batches, training, captured=captured)
+    captured = driver.captured and workshop.device.type == "cuda"
+    objective = build_objective(workshop, trials[0])
+    if objective is None:
+        raise NotTogether("its method has a step of its own")
+    batches = _batches(workshop, trials, data, together=cast.together)
+    engine = Engine(cast, objective, batches, trials[0].training, captured=captured)
     if captured:
         engine.capture(CapturedStep)
     return engine
 
 
-def _network(workshop: Workshop, kind: Kind, choice: Choice, *arguments: object) -> nn.Module:
-    network = workshop.make(kind, choice, *arguments)
-    if not isinstance(network, nn.Module):
-        raise PluginError(f"{workshop.label(kind, choice)} gave a {type(network).__name__}, expected a torch.nn.Module")
-    if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise PluginError(f"{workshop.label(kind, choice)} has no weights to train")
-    return network
+def _batches(workshop: Workshop, trials: Sequence[Trial], data: Data, *, together: bool) -> Batches:
+    training, device = trials[0].training, workshop.device
+    labels = None if data.train_labels is None else data.train_labels.to(device)
+    seeds = [trial.seed for trial in trials]
+    return Batches(data.train.to(device), labels, training.batch_size, seeds, together=together, flips=training.flips)

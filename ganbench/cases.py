@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 
-from ganbench.contracts import Combination, Part, adapt, mixes_batch, needs_independent
+from ganbench.compatibility import Combination
+from ganbench.contracts import Part, adapt, mixes_batch, needs_independent
 from ganbench.evaluations import Finder, Found, measured
 from ganbench.plugins import Registry
 from ganbench.selection import Labels, labels_of, merged, picks
 from ganbench.settings import TrainingSettings
 from ganbench.suite import Suite
-from ganbench.terms import Budget, Choice, Evaluation, Training, Trial, Variant
+from ganbench.terms import KINDS, Budget, Choice, Evaluation, Kind, Training, Trial, Variant
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Case:
     @property
     def variant(self) -> Variant:
         """What trains on it."""
-        return _variant(self.combination.generator, self.combination.discriminator, self.combination.objective)
+        return self.combination.variant
 
     def trial(self, seed: int) -> Trial:
         """The trial with this seed."""
@@ -57,9 +58,7 @@ class _Row:
     """A variant that the suite asks for, its discriminator adapted to what the objective needs."""
 
     written: Variant
-    generator: Part
-    discriminator: Part
-    objective: tuple[Part, ...]
+    parts: Mapping[Kind, tuple[Part, ...]]
     training: TrainingSettings | None = None
     budget: Budget | None = None
 
@@ -84,33 +83,40 @@ def _rows(suite: Suite, finder: Finder) -> Iterator[_Row]:
 
 
 def _row(finder: Finder, generator: Found, discriminator: Found, objective: tuple[Found, ...]) -> _Row:
-    loss, *penalties = (found.written for found in objective)
-    written = Variant(generator.written, discriminator.written, loss, tuple(penalties))
-    parts = tuple(found.part for found in objective)
+    found = (generator, discriminator, *objective)
     judge = discriminator.part
-    if needs_independent(parts) and mixes_batch(judge.component, judge.choice):
+    if needs_independent(item.part for item in objective) and mixes_batch(judge.component, judge.choice):
         judge = finder.part("discriminator", adapt(judge.component, discriminator.written), discriminator.place)
-    return _Row(written, generator.part, judge, parts)
+    parts = {kind: tuple(item.part for item in found if item.kind == kind) for kind in KINDS}
+    written = _variant({kind: [item.written for item in found if item.kind == kind] for kind in KINDS})
+    return _Row(written, {**parts, "discriminator": (judge,)})
 
 
 def _case(suite: Suite, dataset: Found, evaluation: Evaluation, row: _Row) -> Case:
-    variant = _variant(row.generator, row.discriminator, row.objective)
+    (generator,), (discriminator,) = row.parts["generator"], row.parts["discriminator"]
+    objective = (*row.parts["loss"], *row.parts["penalty"])
+    augmentation, method = (next(iter(row.parts[kind]), None) for kind in _AT_MOST_ONE)
+    combination = Combination(dataset.part, generator, discriminator, objective, augmentation, method)
+    variant = combination.variant
     labels = merged(labels_of(dataset.written, row.written), labels_of(dataset.part.choice, variant))
     overrides = [override for override in suite.overrides if picks(override.globs(), labels)]
     budgets = [override.budget.budget for override in overrides if override.budget]
-    training = _recommended(row.objective[0])
+    training = _recommended((*row.parts["loss"], *row.parts["method"])[0])
     for settings in (suite.training, *(override.training for override in overrides), row.training):
         training = settings.applied_to(training) if settings else training
-    combination = Combination(dataset.part, row.generator, row.discriminator, row.objective)
     return Case(combination, labels, row.budget or [suite.budget, *budgets][-1], training, evaluation)
 
 
-def _recommended(loss: Part) -> Training:
-    """The training that comes with the loss."""
-    recipe = loss.component.recipe
+_AT_MOST_ONE: tuple[Kind, Kind] = ("augmentation", "method")
+
+
+def _recommended(head: Part) -> Training:
+    """The training that comes with the loss, or with the method that stands alone."""
+    recipe = head.component.recipe
     return replace(Training(), **{item.name: getattr(recipe, item.name) for item in fields(recipe)} if recipe else {})
 
 
-def _variant(generator: Part, discriminator: Part, objective: tuple[Part, ...]) -> Variant:
-    loss, *penalties = (part.choice for part in objective)
-    return Variant(generator.choice, discriminator.choice, loss, tuple(penalties))
+def _variant(choices: Mapping[Kind, Sequence[Choice]]) -> Variant:
+    (generator,), (discriminator,) = choices["generator"], choices["discriminator"]
+    loss, augmentation, method = (next(iter(choices[kind]), None) for kind in ("loss", *_AT_MOST_ONE))
+    return Variant(generator, discriminator, loss, tuple(choices["penalty"]), augmentation, method)

@@ -160,11 +160,11 @@ def faults(
     """
     from rich.console import Console
 
-    from ganbench.building import open_workshop
     from ganbench.choices import parse_choice
     from ganbench.faults import measure_faults
     from ganbench.plugins import discover
     from ganbench.protocols import Places
+    from ganbench.workshop import open_workshop
 
     places = Places(absolute(data_root), download, absolute(weights))
     chosen = [parse_choice(name) for name in metric or ()]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ganbench.errors import PluginError, suggest
-from ganbench.rules import DRIVERS, KEYS, Rule, parameter_in
-from ganbench.terms import PACKING, Choice, Component, Faster, Kind, Training
+from ganbench.rules import KEYS, Rule, parameter_in
+from ganbench.terms import Choice, Component, Kind
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,6 @@ class Part:
 
     def __str__(self) -> str:
         return str(self.choice)
-
-
-@dataclass(frozen=True)
-class Combination:
-    """What is to train together. `objective` is the loss, then its penalties."""
-
-    dataset: Part
-    generator: Part
-    discriminator: Part
-    objective: tuple[Part, ...]
 
 
 def check_contract(kind: Kind, component: Component) -> None:
@@ -77,7 +67,7 @@ def check_part(kind: Kind, part: Part) -> None:
 def shape_of(component: Component, choice: Choice) -> tuple[int, ...]:
     """The shape of one sample of a data set: (D,) or (C, H, W)."""
     dataset = Part(component, choice)
-    shape = _several(dataset.give("shape"))
+    shape = several(dataset.give("shape"))
     dimensions = 3 if dataset.give("data") == "images" else 1
     if len(shape) != dimensions or not all(type(size) is int and size > 0 for size in shape):
         wanted = "positive integers (C, H, W)" if dimensions == 3 else "one positive integer (D,)"
@@ -85,10 +75,31 @@ def shape_of(component: Component, choice: Choice) -> tuple[int, ...]:
     return shape
 
 
+def holds(condition: object, choice: Choice) -> bool:
+    """Whether what a contract states is true of the choice: True, or a mapping of parameters of which one holds."""
+    return condition is True or bool(holding(condition, choice))
+
+
+def holding(condition: object, choice: Choice) -> list[str]:
+    """The settings, `norm=batch`, by which a mapping of parameters to values is true of the choice."""
+    if not isinstance(condition, Mapping):
+        return []
+    return [f"{key}={choice.get(key)}" for key, values in condition.items() if choice.get(key) in several(values)]
+
+
 def mixes_batch(component: Component, choice: Choice) -> bool:
     """Whether the discriminator's logit of one sample depends on the others in the batch."""
-    discriminator = Part(component, choice)
-    return discriminator.give("mixes_batch") is True or bool(_mixing_settings(discriminator))
+    return holds(Part(component, choice).give("mixes_batch"), choice)
+
+
+def takes_labels(component: Component, choice: Choice) -> bool:
+    """Whether the network is called with labels beside its input."""
+    return holds(Part(component, choice).need("labels"), choice)
+
+
+def takes_classes(component: Component) -> bool:
+    """Whether the network, with some of its parameters, is told at its making how many classes there are."""
+    return "labels" in component.needs or "classes" in component.needs
 
 
 def needs_independent(objective: Iterable[Part]) -> bool:
@@ -104,29 +115,11 @@ def adapt(component: Component, written: Choice) -> Choice:
     return written.with_parameters(**missing) if missing else written
 
 
-def refused_drivers(combination: Combination) -> dict[Faster, str]:
-    """For each faster driver that a part's contract leaves out, which part that is, in a sentence."""
-    parts = [("generator", combination.generator), ("discriminator", combination.discriminator)]
-    parts += [("penalty" if index else "loss", part) for index, part in enumerate(combination.objective)]
-    refused: dict[Faster, str] = {}
-    faster: tuple[Faster, ...] = ("vectorised", "graph")
-    for role, part in parts:
-        allowed = _several(part.need("driver", DRIVERS))
-        for driver in (driver for driver in faster if driver not in allowed):
-            refused.setdefault(driver, f"{role} {part} needs the driver {' or '.join(allowed)}")
-    return refused
-
-
-def incompatibility(combination: Combination, training: Training) -> str | None:
-    """Why these cannot train together, in a sentence; None if they can."""
-    return next(_reasons(combination, training), None)
-
-
 def extractor_mismatch(extractor: Part, dataset: Part) -> str | None:
     """Why the extractor cannot look at the data set's images, in a sentence; None if it can."""
     if extractor.need("labels") and not dataset.give("classes", 0):
         return f"extractor {extractor} is trained on the data set's own classes, {dataset} has none"
-    accepted = _several(extractor.need("channels", ()))
+    accepted = several(extractor.need("channels", ()))
     channels = shape_of(dataset.component, dataset.choice)[0]
     if not accepted or channels in accepted:
         return None
@@ -155,50 +148,8 @@ def _check_item(place: str, rules: Mapping[str, Rule], key: str, value: Any, *, 
         raise PluginError(f"{place} has {key}={value!r:.80}, expected {rules[key].expected}{otherwise}")
 
 
-def _reasons(combination: Combination, training: Training) -> Iterator[str]:
-    dataset, discriminator = combination.dataset, combination.discriminator
-    yield from _data_reasons("generator", combination.generator, dataset)
-    yield from _data_reasons("discriminator", discriminator, dataset)
-    for index, part in enumerate(combination.objective):
-        yield from _objective_reasons("penalty" if index else "loss", part, discriminator)
-    packing = discriminator.choice.get(PACKING, 1)
-    if isinstance(packing, int) and training.batch_size % packing:
-        beside = f"batch_size {training.batch_size}"
-        yield f"discriminator {discriminator} packs {packing} samples, which does not divide {beside}"
-    if training.flips and dataset.give("data") != "images":
-        yield f"training with flips needs images, {dataset} has {dataset.give('data')}"
-
-
-def _data_reasons(role: str, part: Part, dataset: Part) -> Iterator[str]:
-    given, accepted = dataset.give("data"), _several(part.need("data", ()))
-    if accepted and given not in accepted:
-        yield f"{role} {part} needs {' or '.join(accepted)}, {dataset} has {given}"
-    elif given == "images":
-        yield from _image_reasons(role, part, dataset)
-
-
-def _image_reasons(role: str, part: Part, dataset: Part) -> Iterator[str]:
-    shape = shape_of(dataset.component, dataset.choice)
-    height, width = shape[-2:]
-    if part.need("power_of_two") and (height != width or height & (height - 1)):
-        yield f"{role} {part} needs square images whose side is a power of two, {dataset} is {height}×{width}"
-    smallest = part.need("min_resolution", 0)
-    if min(height, width) < smallest:
-        yield f"{role} {part} needs images of at least {smallest}×{smallest}, {dataset} is {height}×{width}"
-
-
-def _objective_reasons(role: str, part: Part, discriminator: Part) -> Iterator[str]:
-    expected, given = part.need("logits"), discriminator.give("logits", "scalar")
-    if expected and expected != given:
-        yield f"{role} {part} needs {expected} logits, discriminator {discriminator} gives {given} logits"
-    if part.need("independent") and mixes_batch(discriminator.component, discriminator.choice):
-        settings = _mixing_settings(discriminator)
-        cause = f" with {', '.join(settings)}" if settings else ""
-        yield f"{role} {part} needs a discriminator that does not mix the batch, {discriminator} does{cause}"
-
-
 def _metric_reasons(metric: Part, dataset: Part, extractor: Part | None) -> Iterator[str]:
-    given, accepted = dataset.give("data"), _several(metric.need("data", ()))
+    given, accepted = dataset.give("data"), several(metric.need("data", ()))
     if accepted and given not in accepted:
         yield f"metric {metric} needs {' or '.join(accepted)}, {dataset} has {given}"
     if metric.need("modes") and not dataset.give("modes", 0):
@@ -221,16 +172,6 @@ def _metric_reasons(metric: Part, dataset: Part, extractor: Part | None) -> Iter
         yield f"metric {metric} needs an extractor that knows the classes of {dataset}, {extractor} does not"
 
 
-def _mixing_settings(part: Part) -> list[str]:
-    """The settings, `norm=batch`, by which the discriminator mixes the batch."""
-    stated = part.component.gives.get("mixes_batch", {})
-    if not isinstance(stated, Mapping):
-        return []
-    return [
-        f"{key}={part.choice.get(key)}" for key, values in stated.items() if part.choice.get(key) in _several(values)
-    ]
-
-
 def _filled(stated: Any, part: Part) -> Any:
     """`stated` with every `"{parameter}"` replaced by what that parameter holds."""
     if isinstance(stated, tuple | list):
@@ -244,5 +185,6 @@ def _filled(stated: Any, part: Part) -> Any:
     return known[parameter]
 
 
-def _several(stated: Any) -> tuple[Any, ...]:
+def several(stated: Any) -> tuple[Any, ...]:
+    """What a contract states, as a tuple of it where it states one thing."""
     return tuple(stated) if isinstance(stated, tuple | list) else (stated,)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import torch
 
-from ganbench.building import Workshop, load_data
 from ganbench.choices import resolve
 from ganbench.environment import PACKAGES, cuda_devices, describe_environment, device_name, package_version
 from ganbench.errors import GanbenchError, PluginError
@@ -16,6 +15,7 @@ from ganbench.folders import cache_folder
 from ganbench.plugins import Registry
 from ganbench.protocols import Places
 from ganbench.terms import Choice
+from ganbench.workshop import Workshop, load_data
 
 Row = dict[str, str]
 

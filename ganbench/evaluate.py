@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from ganbench.building import Workshop, load_data
 from ganbench.choices import parse_choice
 from ganbench.errors import ChoiceError, DataError, GanbenchError
 from ganbench.evaluations import DEFAULT_SAMPLES, Asked, measured_as
@@ -24,6 +23,7 @@ from ganbench.suite import read_suite
 from ganbench.tasks import Source
 from ganbench.terms import Choice, Evaluation, Job, Record, Reference, Score, Submission
 from ganbench.views import format_number
+from ganbench.workshop import Workshop, load_data
 
 
 @dataclass(frozen=True)

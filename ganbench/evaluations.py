@@ -169,6 +169,10 @@ def _setting(suite: Suite, dataset: Found, name: str) -> tuple[Any, str]:
     return value, place
 
 
+_HEADS: tuple[Kind, ...] = ("loss", "method")
+_ADDED: tuple[Kind, ...] = ("penalty", "augmentation", "method")
+
+
 @dataclass(frozen=True)
 class Found:
     """A choice as it was written and where, and the component that it names with every parameter known."""
@@ -176,6 +180,7 @@ class Found:
     written: Choice
     place: str
     part: Part
+    kind: Kind
 
 
 @dataclass(frozen=True)
@@ -188,16 +193,34 @@ class Finder:
     def find(self, kind: Kind, written: Choice, *keys: Key) -> Found:
         """The choice that is written at `keys`."""
         place = self.at(*keys)
-        return Found(written, place, self.part(kind, written, place))
+        return Found(written, place, self.part(kind, written, place), kind)
 
     def find_all(self, kind: Kind, written: Sequence[Choice], *keys: Key) -> list[Found]:
         """The choices in the list at `keys`."""
         return [self.find(kind, choice, *keys, number) for number, choice in enumerate(written)]
 
     def objective(self, written: Objective, *keys: Key) -> tuple[Found, ...]:
-        """The loss at `keys`, then its penalties."""
-        loss, penalties = written
-        return (self.find("loss", loss, *keys), *(self.find("penalty", penalty, *keys) for penalty in penalties))
+        """The loss at `keys`, or the method that stands alone there, then what is added to it.
+
+        Raises SuiteError where two augmentations or two methods are.
+        """
+        head, added = written
+        parts = [self.find(self._kind_of(_HEADS, head, *keys), head, *keys)]
+        parts += [self.find(self._kind_of(_ADDED, choice, *keys), choice, *keys) for choice in added]
+        if parts[0].kind == "method" and added:
+            what = f"{head} is a method, and what stands alone takes nothing beside it"
+            raise SuiteError(f"{self.at(*keys)}: {what}. A method that goes with a loss is written behind one")
+        for kind in ("augmentation", "method"):
+            several = [str(part.written) for part in parts if part.kind == kind]
+            if len(several) > 1:
+                raise SuiteError(f"{self.at(*keys)}: expected at most one {kind}, got {' and '.join(several)}")
+        return tuple(parts)
+
+    def _kind_of(self, kinds: Sequence[Kind], choice: Choice, *keys: Key) -> Kind:
+        try:
+            return self.registry.kind_of(kinds, choice)
+        except ChoiceError as error:
+            raise SuiteError(f"{self.at(*keys)}: {error}") from error
 
     def part(self, kind: Kind, written: Choice, place: str) -> Part:
         """The component that is written at `place`. Raises SuiteError, or PluginError for a contract that is broken."""

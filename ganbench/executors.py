@@ -175,8 +175,8 @@ def _survey(trial: Trial, places: Places, device: str, plugin_files: Sequence[Pa
 
 
 def _origin(dataset: Choice, places: Places, plugin_files: Sequence[Path]) -> str:
-    from ganbench.building import load_data, open_workshop
     from ganbench.plugins import discover
+    from ganbench.workshop import load_data, open_workshop
 
     return load_data(open_workshop(discover(plugin_files), places), dataset).origin
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from ganbench.building import Workshop, build_metrics, load_data, load_extractor, need_training
+from ganbench.building import build_metrics, load_extractor, need_training
 from ganbench.choices import resolve
 from ganbench.contracts import Part, metric_mismatch
 from ganbench.datasets import noise_like
@@ -23,6 +23,7 @@ from ganbench.plugins import Registry
 from ganbench.protocols import Data, Extractor
 from ganbench.seeding import stream
 from ganbench.terms import Choice, Evaluation, Score
+from ganbench.workshop import Workshop, load_data
 
 SAMPLES = 2_000
 """Samples a side, at most: enough to see faults, and few enough for a minute."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ganbench.building import Workshop, build_evaluator, load_data, open_workshop
+from ganbench.building import build_evaluator
 from ganbench.evaluations import Asked, measured_as
 from ganbench.faults import applying
 from ganbench.glossary import FLOORS
@@ -17,6 +17,7 @@ from ganbench.plugins import discover
 from ganbench.protocols import Places
 from ganbench.terms import Choice
 from ganbench.trial import reference_samples
+from ganbench.workshop import Workshop, load_data, open_workshop
 
 EMBEDDED = ("ring8", "grid25", "two-scales", "rare-modes", "spiral", "digits")
 """The data sets that come with ganbench or with a package that it needs; of `digits` in stacks, one board is enough."""

@@ -43,6 +43,18 @@ def ganbench_penalties() -> Iterable[Component]:
 
 
 @hookspec
+def ganbench_augmentations() -> Iterable[Component]:
+    """Offer augmentations of what the discriminator sees, added to a loss with `+`: `build(**parameters)`."""
+    return ()
+
+
+@hookspec
+def ganbench_methods() -> Iterable[Component]:
+    """Offer methods, which say how the players take turns: `build(**parameters) -> Method`."""
+    return ()
+
+
+@hookspec
 def ganbench_datasets() -> Iterable[Component]:
     """Offer data sets: `load(places, **parameters) -> Data`."""
     return ()
@@ -60,6 +72,12 @@ def ganbench_extractors() -> Iterable[Component]:
     return ()
 
 
+@hookspec
+def ganbench_executors() -> Iterable[Component]:
+    """Offer executors, which carry out jobs: `build(workers, **parameters) -> Executor`."""
+    return ()
+
+
 HOOKS: dict[Kind, str] = dict(
     zip(
         KINDS,
@@ -68,9 +86,12 @@ HOOKS: dict[Kind, str] = dict(
             ganbench_discriminators.__name__,
             ganbench_losses.__name__,
             ganbench_penalties.__name__,
+            ganbench_augmentations.__name__,
+            ganbench_methods.__name__,
             ganbench_datasets.__name__,
             ganbench_metrics.__name__,
             ganbench_extractors.__name__,
+            ganbench_executors.__name__,
         ),
         strict=True,
     )

@@ -151,8 +151,8 @@ def _checked(module: ModuleType, kind: Kind, component: Component) -> Component:
         raise PluginError(f"{who}: measures: expected a tuple of Measures, got {measures!r:.80}")
     check_contract(kind, component)
     _check_measures(who, component.measures)
-    if component.recipe is not None and (kind != "loss" or not isinstance(component.recipe, Recipe)):
-        raise PluginError(f"{who}: recipe: a Recipe belongs to a loss, got {component.recipe!r}")
+    if component.recipe is not None and (kind not in ("loss", "method") or not isinstance(component.recipe, Recipe)):
+        raise PluginError(f"{who}: recipe: a Recipe belongs to a loss or a method, got {component.recipe!r}")
     return replace(component, target=target)
 
 

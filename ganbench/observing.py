@@ -13,14 +13,14 @@ from torch import Tensor
 from ganbench.accounting import clock_for, forget_peak_memory, peak_memory_bytes
 from ganbench.events import EventLog
 from ganbench.metrics import Evaluator
-from ganbench.pictures import draw_samples
+from ganbench.pictures import by_class, draw_samples
 from ganbench.players import Players, sample
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream
+from ganbench.stepping import Diverged
 from ganbench.store import CURVE, Attempt, write_atomically
-from ganbench.submissions import at_rest, evaluation_latents
+from ganbench.submissions import at_rest, evaluation_labels, evaluation_latents
 from ganbench.terms import Score, Spent, Trial
-from ganbench.training import Diverged
 
 RESAMPLES = 20
 """How often metrics resample for the noise of the scores that a record holds; along a curve they do not."""
@@ -37,10 +37,14 @@ class Observer:
         evaluator: Evaluator,
         device: torch.device,
         events: EventLog,
+        *,
+        conditional: bool = False,
     ) -> None:
         self._attempt, self._data, self._evaluator, self._events = attempt, data, evaluator, events
         latents = evaluation_latents(trial.seed, trial.training.latent_dim, evaluator.count)
         self._latents = latents.to(device)
+        asked = None if data.train_labels is None else evaluation_labels(trial.seed, data.train_labels, len(latents))
+        self._labels = asked if conditional else None
         self._sampling = clock_for(device)
         self._device = device
         forget_peak_memory(self._device)
@@ -58,9 +62,10 @@ class Observer:
         self._peak_memory_bytes = max(self._peak_memory_bytes, peak_memory_bytes(self._device))
         samples = self._samples(players, spent)
         with global_stream(0, "metrics", self._device):  # whatever a plugin's metric draws
-            self.scores = self._evaluator.scores(samples, resamples=RESAMPLES if final else 0)
+            self.scores = self._evaluator.scores(samples, self._labels, RESAMPLES if final else 0)
         self.spent = spent
-        draw_samples(samples, self._data, self._attempt.path / f"samples-{spent.steps:08d}.png")
+        shown = samples if self._labels is None else by_class(samples, self._labels)
+        draw_samples(shown, self._data, self._attempt.path / f"samples-{spent.steps:08d}.png")
         values = {score.name: score.value for score in self.scores}
         wall = {"wall_seconds": time.perf_counter() - self._started}
         self._rows.append({**asdict(spent), **wall, **values, **statistics})
@@ -71,7 +76,8 @@ class Observer:
 
     def _samples(self, players: Players, spent: Spent) -> Tensor:
         self._sampling.resume()
-        samples = sample(players.scored, self._latents, players.generator_label)
+        labels = None if self._labels is None else self._labels.to(self._device)
+        samples = sample(players.scored, self._latents, players.generator_label, labels=labels)
         self._sampling.pause()
         try:
             return at_rest(players.generator_label, samples, (self._evaluator.count, *players.shape))

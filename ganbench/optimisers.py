@@ -76,7 +76,7 @@ def norms(gradients: list[Tensor], *, by_seed: bool) -> Tensor:
     if not by_seed:
         parts = torch.stack(torch._foreach_norm(gradients))  # noqa: SLF001 - as torch's own clipping does
         return cast(Tensor, torch.linalg.vector_norm(parts))
-    rows = torch.cat([gradient.flatten(1) for gradient in gradients], dim=1)  # (seeds, all weights)
+    rows = torch.cat([gradient.reshape(len(gradient), -1) for gradient in gradients], dim=1)  # (seeds, all weights)
     return cast(Tensor, torch.linalg.vector_norm(rows, dim=1))
 
 

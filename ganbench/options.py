@@ -63,6 +63,9 @@ PerDeviceOption = Annotated[
         help="Processes at a time on each GPU, or on the processor. Default: by memory and cores.",
     ),
 ]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", metavar="NAME", help="What carries out jobs: processes, inline, or a plugin's.")
+]
 DriverOption = Annotated[
     Wish,
     typer.Option(

@@ -1,4 +1,4 @@
-"""Penalties on the critic's gradient with respect to its input, per sample: what gradient-penalty losses share.
+"""What losses and penalties share: penalties on the critic's gradient with respect to its input, and a few formulas.
 
 A sample's row is its own gradient only while the critic does not mix the batch, hence no BatchNorm in such a critic.
 """
@@ -9,10 +9,27 @@ from collections.abc import Callable
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from ganbench.errors import ChoiceError
 
 Critic = Callable[[Tensor], Tensor]
 """Samples (N, ...) to logits (N,)."""
+
+
+def nonnegative(who: str, parameter: str, value: float) -> float:
+    """`value`, if it is 0 or more; else a ChoiceError that says whose parameter it is."""
+    if not value >= 0:  # NaN too
+        raise ChoiceError(f"{who}: {parameter} is {value}, expected 0 or more")
+    return value
+
+
+def at_least_one(who: str, parameter: str, value: int) -> int:
+    """`value`, if it is 1 or more; else a ChoiceError that says whose parameter it is."""
+    if value < 1:
+        raise ChoiceError(f"{who}: {parameter} is {value}, expected 1 or more")
+    return value
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: float, rng: torch.Generator) -> Tensor:
@@ -20,8 +37,16 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, weight: float, 
 
     `real` and `fake` are (N, ...) of one shape; the result is (N,) and differentiable in the critic's weights.
     """
-    samples = interpolate(real, fake, rng)
-    return weight * (gradient_norms(critic, samples) - 1).square()
+    return lipschitz_penalty(critic, interpolate(real, fake, rng), weight)
+
+
+def lipschitz_penalty(critic: Critic, samples: Tensor, weight: float, *, one_sided: bool = False) -> Tensor:
+    """weight · (‖∇D(x)‖₂ − 1)² for each sample; one-sided, only what is steeper than 1 pays (arXiv:1709.08894).
+
+    `samples` is (N, ...), wherever the penalty is taken; the result is (N,).
+    """
+    excess = gradient_norms(critic, samples) - 1
+    return weight * (F.relu(excess) if one_sided else excess).square()
 
 
 def zero_centred_penalty(critic: Critic, samples: Tensor, gamma: float) -> Tensor:
@@ -30,6 +55,17 @@ def zero_centred_penalty(critic: Critic, samples: Tensor, gamma: float) -> Tenso
     The half is part of the definition. `samples` is (N, ...), the result (N,).
     """
     return gamma / 2 * squared_gradient_norms(critic, samples)
+
+
+def pulling_away(features: Tensor) -> Tensor:
+    """The mean squared cosine between each sample's features and those of the others (arXiv:1609.03126, §2.4).
+
+    `features` is (N, F), the result (N,); its mean is the pulling-away term, 1/(N(N−1)) · Σᵢ Σⱼ≠ᵢ cos²(sᵢ, sⱼ).
+    """
+    directions = F.normalize(features, dim=1)  # (N, F)
+    squares = (directions @ directions.T).square()  # (N, N)
+    others = 1 - torch.eye(len(features), dtype=features.dtype, device=features.device)
+    return (squares * others).sum(dim=1) / max(len(features) - 1, 1)
 
 
 def interpolate(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:

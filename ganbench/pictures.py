@@ -32,6 +32,18 @@ def draw_samples(samples: Tensor, data: Data, path: Path) -> None:
     picture.save(path, optimize=True)
 
 
+def by_class(samples: Tensor, labels: Tensor) -> Tensor:
+    """As many samples as a grid shows, a row for each of the first classes in turn: the nth of a class in column n.
+
+    All of them in their own order where a class has too few.
+    """
+    classes: list[int] = sorted(set(labels.tolist()))
+    rows = [samples[labels == classes[row % len(classes)]] for row in range(GRID_IMAGES // GRID_COLUMNS)]
+    again = [row // len(classes) * GRID_COLUMNS for row in range(len(rows))]
+    cut = [row[start : start + GRID_COLUMNS] for row, start in zip(rows, again, strict=True)]
+    return torch.cat(cut) if all(len(row) == GRID_COLUMNS for row in cut) else samples
+
+
 def image_grid(images: Tensor) -> Image.Image:
     """Up to 64 images (N, C, H, W), uint8 with 1 or 3 channels, row by row."""
     shown = images[:GRID_IMAGES]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ganbench.cases import Case, cases_of
-from ganbench.contracts import Part, incompatibility
+from ganbench.compatibility import incompatibility
+from ganbench.contracts import Part
 from ganbench.errors import SuiteError, suggest
 from ganbench.plugins import Registry, requirements
 from ganbench.selection import fits, parse_filters, passes, picks

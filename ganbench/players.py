@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
@@ -11,7 +11,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ganbench.objective import blame, expect_shape
+from ganbench.errors import PluginError
+from ganbench.objective import blame, described, expect_shape
+from ganbench.packing import pack
 from ganbench.seeding import global_stream
 
 FORGETFUL = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
@@ -22,7 +24,8 @@ FORGETFUL = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm1d, nn.BatchN
 class Players:
     """Both networks on one device. `average` is the moving average of the generator, or None.
 
-    `shape` is one sample's shape; the discriminator judges `packing` of them together.
+    `shape` is one sample's shape; the discriminator judges `packing` of them together, and gives `outputs` numbers for
+    each. `told` names the players that are told labels.
     """
 
     generator: nn.Module
@@ -30,6 +33,8 @@ class Players:
     average: nn.Module | None
     shape: tuple[int, ...]
     packing: int = 1
+    outputs: int = 1
+    told: frozenset[str] = frozenset()
     generator_label: str = "the generator"
     discriminator_label: str = "the discriminator"
 
@@ -38,17 +43,48 @@ class Players:
         """The generator that is measured and saved: the average where there is one."""
         return self.generator if self.average is None else self.average
 
-    def fake(self, latents: Tensor) -> Tensor:
-        """What the generator makes of `latents` (N, Z), packed: (N / packing, …)."""
+    def fake(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the generator makes of `latents` (N, Z) for `labels` (N,), packed: (N / packing, …)."""
+        told = self.to_tell("generator", len(latents), labels)
         with blame(self.generator_label):
-            fake = self.generator(latents)
+            fake = self.generator(latents, *told)
         return pack(full(expect_shape(self.generator_label, fake, (len(latents), *self.shape))), self.packing)
 
-    def logits(self, samples: Tensor) -> Tensor:
-        """What the discriminator makes of packed `samples`: logits (N / packing,)."""
+    def logits(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the discriminator makes of packed `samples`: logits (N / packing,), vectors where it has outputs."""
+        told = self.to_tell("discriminator", len(samples), labels)
         with blame(self.discriminator_label):
-            logits = self.discriminator(samples)
-        return full(expect_shape(self.discriminator_label, logits, (len(samples),)))
+            logits = self.discriminator(samples, *told)
+        return self._judged("", logits, len(samples))
+
+    def judge(self, samples: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """The logits of packed `samples` and all heads of the discriminator, by name."""
+        told = self.to_tell("discriminator", len(samples), labels)
+        with blame(self.discriminator_label):
+            heads: object = self.discriminator.judge(samples, *told)  # type: ignore[operator]
+        if not isinstance(heads, Mapping) or "logits" not in heads:
+            came = f"the heads {sorted(map(str, heads))}" if isinstance(heads, Mapping) else described(heads)
+            raise PluginError(f"{self.discriminator_label}: judge gave {came}, expected a mapping with 'logits'")
+        for name, value in heads.items():
+            if not isinstance(value, Tensor):
+                came = described(value)
+                raise PluginError(f"{self.discriminator_label}: judge gave {came} as '{name}', expected a tensor")
+        logits = self._judged(": judge", heads["logits"], len(samples))
+        return {**{name: full(value) for name, value in heads.items()}, "logits": logits}
+
+    def to_tell(self, player: str, count: int, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """The labels, if the player is told some. Raises PluginError where they are not those of `count` samples."""
+        if player not in self.told:
+            return ()
+        label = self.generator_label if player == "generator" else self.discriminator_label
+        if labels is None or labels.shape[-1] != count:
+            there = "no labels" if labels is None else f"labels of {labels.shape[-1]}"
+            raise PluginError(f"{label} was called with {count} samples, and there are {there}")
+        return (labels,)
+
+    def _judged(self, where: str, logits: object, count: int) -> Tensor:
+        shape = (count,) if self.outputs == 1 else (count, self.outputs)
+        return full(expect_shape(f"{self.discriminator_label}{where}", logits, shape))
 
 
 def full(values: Tensor) -> Tensor:
@@ -69,11 +105,12 @@ def detached(network: nn.Module) -> nn.Module:
     return copied
 
 
-def arranged(network: nn.Module, shape: tuple[int, ...], given: tuple[int, ...]) -> nn.Module:
+def arranged(network: nn.Module, shape: tuple[int, ...], given: tuple[int, ...], classes: int = 0) -> nn.Module:
     """The same network, laid out to run faster: the numbers that it gives are as they were, but for rounding.
 
     An activation overwrites its input where a layer that does not need its own output is all that comes before it, and
-    where nobody else does: a random input, each of shape `given`, shows that. For images from 16×16 on, a pixel's
+    where nobody else does: a random input, each of shape `given` and with one of `classes` labels where there are any,
+    shows that. For images from 16×16 on, a pixel's
     channels lie in a row.
     """
     activations = [
@@ -83,9 +120,9 @@ def arranged(network: nn.Module, shape: tuple[int, ...], given: tuple[int, ...])
         for before, after in pairwise(sequence)
         if type(before) in FORGETFUL and isinstance(after, nn.ReLU | nn.LeakyReLU) and not after.inplace
     ]
-    before = _answer(network, given) if activations else None
+    before = _answer(network, given, classes) if activations else None
     _let_overwrite(activations, overwrite=True)
-    after = _answer(network, given) if before is not None else None
+    after = _answer(network, given, classes) if before is not None else None
     if before is None or after is None or not torch.equal(before, after):
         _let_overwrite(activations, overwrite=False)
     if wants_channels_last(shape):
@@ -98,11 +135,12 @@ def _let_overwrite(activations: Iterable[nn.ReLU | nn.LeakyReLU], *, overwrite: 
         activation.inplace = overwrite
 
 
-def _answer(network: nn.Module, given: tuple[int, ...]) -> Tensor | None:
+def _answer(network: nn.Module, given: tuple[int, ...], classes: int) -> Tensor | None:
     """What a copy of the network makes of a random batch, if it can be differentiated; None where anything fails."""
     try:
         with global_stream(0, "arrangement"):
-            answer = copy.deepcopy(network)(torch.randn(2, *given))
+            labels = (torch.tensor([0, classes - 1]),) if classes else ()
+            answer = copy.deepcopy(network)(torch.randn(2, *given), *labels)
             answer.sum().backward()
     except Exception:  # noqa: BLE001 - a plugin's mistake shows in the first step, with its owner's name
         return None
@@ -114,24 +152,15 @@ def wants_channels_last(shape: tuple[int, ...]) -> bool:
     return len(shape) == 3 and min(shape[-2:]) >= 16
 
 
-def pack(samples: Tensor, packing: int) -> Tensor:
-    """Every `packing` samples in a row as one, joined on the channel axis: (N, C, …) to (N / packing, C · packing, …).
-
-    PacGAN (arXiv:1712.04086, §2). The batch keeps its number of samples, so that packing costs no more of a budget.
-    """
-    if packing == 1:
-        return samples
-    return samples.reshape(len(samples) // packing, samples.shape[1] * packing, *samples.shape[2:])
-
-
-def packed_shape(shape: tuple[int, ...], packing: int) -> tuple[int, ...]:
-    """The shape of what the discriminator judges."""
-    return (shape[0] * packing, *shape[1:])
-
-
 @torch.no_grad()
-def sample(generator: nn.Module, latents: Tensor, label: str = "the generator", chunk: int = 500) -> Tensor:
-    """What `generator` makes of `latents` (N, Z) in evaluation mode: (N, …) on its device.
+def sample(
+    generator: nn.Module,
+    latents: Tensor,
+    label: str = "the generator",
+    chunk: int = 500,
+    labels: Tensor | None = None,
+) -> Tensor:
+    """What `generator` makes of `latents` (N, Z), for `labels` (N,) if there are any, in evaluation mode: (N, …).
 
     In chunks of a fixed size, so that the same latents give the same bits; the generator's mode and torch's global
     random state are as before.
@@ -140,6 +169,7 @@ def sample(generator: nn.Module, latents: Tensor, label: str = "the generator", 
     generator.eval()
     try:
         with global_stream(0, "sampling", latents.device), blame(label):
-            return torch.cat([generator(part) for part in torch.split(latents, chunk)])
+            given = [torch.split(tensor, chunk) for tensor in (latents, labels) if tensor is not None]
+            return torch.cat([generator(*parts) for parts in zip(*given, strict=True)])
     finally:
         generator.train(was_training)

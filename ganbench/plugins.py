@@ -95,6 +95,18 @@ class Registry:
         """The names of that kind, in alphabetical order."""
         return sorted({offer.component.name for offer in self.offers if offer.kind == kind})
 
+    def kind_of(self, kinds: Sequence[Kind], choice: Choice) -> Kind:
+        """The one of `kinds` that has a component of that name. Raises ChoiceError where none has, or several have."""
+        offers = [offer for offer in self.offers if offer.kind in kinds and offer.component.name == choice.name]
+        owned = [offer for offer in offers if not choice.owner or _same_owner(choice.owner, offer.owner)]
+        found = list(dict.fromkeys(offer.kind for offer in owned or offers))
+        if len(found) > 1:
+            several = " and of ".join(map(_a, found))
+            raise ChoiceError(f"'{choice.name}' is the name of {several}, so it is not clear which")
+        if not found:
+            raise ChoiceError(self._unknown(kinds, choice))
+        return found[0]
+
     def find(self, kind: Kind, choice: Choice) -> Offer:
         """The one component that `choice` names. Raises ChoiceError where there is none, or more than one."""
         named = [offer for offer in self.offers if (offer.kind, offer.component.name) == (kind, choice.name)]
@@ -108,13 +120,15 @@ class Registry:
             raise ChoiceError(
                 f"'{choice.owner}' offers no {kind} '{choice.name}'; it is offered by {_one_of(owners, choice.name)}"
             )
-        raise ChoiceError(self._unknown(kind, choice))
+        raise ChoiceError(self._unknown([kind], choice))
 
-    def _unknown(self, kind: Kind, choice: Choice) -> str:
-        message = f"no {kind} named '{choice.name}'."
-        for other in (offer.kind for offer in self.offers if offer.component.name == choice.name):
-            message += f" There is a {other} of that name."
-        message += suggest(choice.name, self.names(kind))
+    def _unknown(self, kinds: Sequence[Kind], choice: Choice) -> str:
+        *first, last = kinds
+        message = f"no {', '.join(first)} or {last}" if first else f"no {last}"
+        message += f" named '{choice.name}'."
+        for other in dict.fromkeys(offer.kind for offer in self.offers if offer.component.name == choice.name):
+            message += f" There is {_a(other)} of that name."
+        message += suggest(choice.name, [name for kind in kinds for name in self.names(kind)])
         message += "".join(f"\nIt may belong to one that does not load: {item}" for item in self.broken)
         return message
 
@@ -209,6 +223,11 @@ def _unmet(registry: Registry, text: str) -> str:
         return f"{text}: {requirement.name} {version} is installed"
     broken = [str(item) for item in registry.broken if _same_owner(requirement.name, item.owner)]
     return f"{text}: it is installed, but does not load: {'; '.join(broken)}" if broken else ""
+
+
+def _a(word: str) -> str:
+    """The word with its article."""
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 def _same_owner(first: str, second: str) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch.profiler import ProfilerActivity, record_function
 
 from ganbench.accounting import clock_for, count_flops
-from ganbench.building import Workshop, build_engine, build_group, load_data, open_workshop, require_training_samples
+from ganbench.building import build_engine, build_group, require_training_samples
 from ganbench.drivers import Driver, DriverName
 from ganbench.environment import cuda_devices, device_name
 from ganbench.errors import GanbenchError
@@ -23,8 +23,9 @@ from ganbench.plugins import Registry
 from ganbench.protocols import Data, Places
 from ganbench.seeding import global_stream
 from ganbench.stacking import NotTogether
+from ganbench.stepping import Stepper
 from ganbench.terms import Trial
-from ganbench.training import Engine
+from ganbench.workshop import Workshop, load_data, open_workshop
 
 WARM_UP_STEPS = 10
 """Steps before anything is timed: in the first ones libraries choose their ways, and a graph is recorded."""
@@ -168,7 +169,7 @@ def _make(folder: Path) -> None:
         raise GanbenchError(f"--out {folder}: cannot be made ({error.strerror})") from error
 
 
-def _engine(workshop: Workshop, trials: Sequence[Trial], data: Data, driver: Driver) -> Engine:
+def _engine(workshop: Workshop, trials: Sequence[Trial], data: Data, driver: Driver) -> Stepper:
     if driver.vectorised:
         return build_group(workshop, trials, data, driver)
     return build_engine(workshop, trials[0], data, driver)
@@ -186,7 +187,7 @@ def _explained(driver: Driver) -> Iterator[None]:
         raise GanbenchError(f"driver {driver.name}: cannot take this trial: {why}. Try --driver eager") from error
 
 
-def _seconds_of(engine: Engine, steps: int, device: torch.device) -> float:
+def _seconds_of(engine: Stepper, steps: int, device: torch.device) -> float:
     clock = clock_for(device)
     clock.resume()
     for _ in range(steps):
@@ -195,7 +196,7 @@ def _seconds_of(engine: Engine, steps: int, device: torch.device) -> float:
     return clock.seconds()
 
 
-def _phases(engine: Engine, steps: int, device: torch.device) -> tuple[float, float, dict[str, float]]:
+def _phases(engine: Stepper, steps: int, device: torch.device) -> tuple[float, float, dict[str, float]]:
     """The seconds of a step, those of one whose phases are timed, and of each phase, in the order of their beginnings.
 
     Both kinds of steps take turns, so that what else the machine does meets both.
@@ -217,7 +218,7 @@ def _phases(engine: Engine, steps: int, device: torch.device) -> tuple[float, fl
 
 
 @contextmanager
-def _entering(engine: Engine, phase: Callable[[str], AbstractContextManager[object]]) -> Iterator[None]:
+def _entering(engine: Stepper, phase: Callable[[str], AbstractContextManager[object]]) -> Iterator[None]:
     usual, engine.phase = engine.phase, phase
     try:
         yield
@@ -264,7 +265,7 @@ def _marker(device: torch.device) -> Callable[[], Any]:
 
 
 def _traced(
-    engine: Engine, steps: int, driver: Driver, device: torch.device, out: Path
+    engine: Stepper, steps: int, driver: Driver, device: torch.device, out: Path
 ) -> tuple[float, tuple[Operator, ...]]:
     """The seconds of a step under torch's profiler, and the operators that take most; writes both files."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # or torch's profiler tells the terminal when it starts and stops

@@ -7,19 +7,38 @@ float32 points. A high logit means *real*, always.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+    from concurrent.futures import Future
+    from types import TracebackType
 
+    import torch
+    from torch import Tensor, nn
+
+    from ganbench.tasks import Task
     from ganbench.terms import Score
 
 Terms = Mapping[str, "Tensor"]
 """Named per-sample terms, each of shape (N,). The core averages over N, adds the terms, differentiates and steps."""
+
+Remembered = MutableMapping[str, "Tensor"]
+"""Numbers that a part of the objective keeps from step to step, by the names in its `remembers`: scalars, float32."""
+
+
+class Critic(Protocol):
+    """The discriminator as a loss calls it, its labels and its augmentation already bound."""
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Logits (N,) of samples (N, …); or vectors (N, E), of a discriminator with E outputs."""
+        ...
+
+    def judge(self, samples: Tensor) -> Mapping[str, Tensor]:
+        """The same under `logits`, and each head that the discriminator states, as `features` (N, F)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,18 +48,20 @@ class Game:
     `real` and `fake` have the shape that the discriminator judges: (N, C, H, W) or (N, D), with packed samples on the
     channel axis where packing is used (then N is the batch size divided by the packing). `fake` is detached when the
     discriminator moves. `critic` maps such a batch to logits of shape (N,); `generator` maps `latents` (N, Z) to fakes,
-    packed alike. `labels` is int64, one a sample of the batch before packing, or None. `rng` lives on the device of the
-    data. `step` counts from 1.
+    packed alike. `labels` is int64, one a sample of the batch before packing, or None; fakes are made for the labels of
+    the real samples, so that sample n has the same on both sides. `rng` lives on the device of the data. `step` counts
+    from 1. `memory` is what the part remembered, to be read and assigned.
     """
 
     real: Tensor
     fake: Tensor
     latents: Tensor
     labels: Tensor | None
-    critic: Callable[[Tensor], Tensor]
+    critic: Critic
     generator: Callable[[Tensor], Tensor]
     rng: torch.Generator
     step: int
+    memory: Remembered = field(default_factory=dict)
 
 
 class Loss(Protocol):
@@ -56,17 +77,42 @@ class Loss(Protocol):
 
 
 class Penalty(Protocol):
-    """What is added to the discriminator's objective: `loss + penalty(...)`."""
+    """What is added to a loss: `loss + penalty(...)`. Either of its methods, or both.
+
+    A loss and a penalty may have an attribute `remembers`, a mapping of names to the numbers that they start with:
+    `game.memory` then holds each as a scalar tensor, and what is assigned there is found at the next step.
+    """
 
     def discriminator(self, game: Game) -> Terms:
-        """The penalty per sample, already weighted: each term (N,)."""
+        """What is added to the discriminator's objective, per sample and already weighted: each term (N,)."""
+        ...
+
+    def generator(self, game: Game) -> Terms:
+        """What is added to the generator's objective, per sample and already weighted: each term (N,)."""
+        ...
+
+
+class Augmentation(Protocol):
+    """A random change of all that the discriminator sees, for both players: `loss + augmentation(...)`.
+
+    Samples are not packed yet. It may have `remembers`, as a penalty may.
+    """
+
+    def __call__(self, samples: Tensor, rng: torch.Generator, memory: Remembered) -> Tensor:
+        """The samples (N, …) changed, each by numbers of its own from `rng`; differentiable in the samples."""
+        ...
+
+    def adapt(self, real_logits: Tensor, memory: Remembered) -> None:
+        """Optional: told the logits (N,) of the real batch after each update of the discriminator."""
         ...
 
 
 class Generator(Protocol):
     """Called as `build(latent_dim, shape, **parameters)`; gives a `torch.nn.Module`.
 
-    Its `forward` maps latents (N, Z) to samples (N, *shape): images in [-1, 1], or points.
+    Its `forward` maps latents (N, Z) to samples (N, *shape): images in [-1, 1], or points. One whose contract speaks of
+    `labels` or `classes` is called as `build(latent_dim, shape, classes, **parameters)`, and while it needs labels, its
+    `forward` takes them as well: int64 (N,).
     """
 
     def __call__(self, latents: Tensor) -> Tensor: ...
@@ -75,10 +121,64 @@ class Generator(Protocol):
 class Discriminator(Protocol):
     """Called as `build(shape, **parameters)`; gives a `torch.nn.Module`.
 
-    Its `forward` maps samples (N, *shape) to logits (N,), high for real.
+    Its `forward` maps samples (N, *shape) to logits (N,), high for real. Labels are as for a generator. One that states
+    heads has a method `judge` of the same arguments, which gives a mapping: the logits and each head by name. One that
+    states `outputs` gives vectors (N, outputs) where there is more than one, so that it can serve as an encoder.
     """
 
     def __call__(self, samples: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one turn of a method starts from.
+
+    `real` is (N, *shape) and `latents` (N, Z), new for each turn; `labels` int64 (N,) or None. `networks` has the
+    `generator` and those that the method asked for. `objective` is the loss with its penalties; one that stands alone
+    has none. `game` makes what a loss sees of fakes (N, *shape) and of a critic; what a loss remembers is kept of the
+    last game that a turn makes, since those before it may only look ahead.
+    """
+
+    real: Tensor
+    latents: Tensor
+    labels: Tensor | None
+    networks: Mapping[str, nn.Module]
+    objective: Loss | None
+    game: Callable[[Tensor, Callable[[Tensor], Tensor]], Game]
+    rng: torch.Generator
+    step: int
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One update of a method: what it minimises, and which networks descend on it.
+
+    `optimiser` says whose settings it takes. One of `every_batch` comes once for each of the batches that a step is
+    given, all such turns before the others; the others come once a step, with the last batch.
+    """
+
+    name: str
+    players: tuple[str, ...]
+    optimiser: Literal["generator", "discriminator"]
+    minimised: Callable[[Scene], Terms]
+    every_batch: bool = False
+
+
+class Method(Protocol):
+    """How the players take turns, where it is not the usual game: `loss + method(...)`, or a method alone."""
+
+    def networks(
+        self, make: Callable[..., nn.Module], latent_dim: int, shape: tuple[int, ...]
+    ) -> Mapping[str, nn.Module]:
+        """The networks that play beside the generator, by name; at least one.
+
+        `make(shape, **parameters)` gives the variant's discriminator for samples of that shape, with parameters set.
+        """
+        ...
+
+    def turns(self) -> tuple[Turn, ...]:
+        """The updates of one step, in order."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -161,6 +261,24 @@ class ExtractorLoader(Protocol):
     """Called as `load(places, **parameters)`, or as `load(places, data, **parameters)` if it needs `labels`."""
 
     def __call__(self, places: Places) -> Extractor: ...
+
+
+class Executor(Protocol):
+    """Called as `build(workers, **parameters)`, and used in a `with`: it carries out the jobs of a run."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def submit(self, tasks: Sequence[Task], seconds: float | None = None) -> Future[str]:
+        """Let `ganbench.trial.perform` have the tasks, together, for at most so many seconds; no more at a time than
+        there are workers.
+
+        The future holds what it gives, or what became of the process: the records are in the attempts' folders.
+        """
+        ...
 
 
 Tensors = Mapping[str, "Tensor"]

@@ -78,7 +78,7 @@ def _recipe(training: Training, variant: Variant) -> str:
 
 
 def _choices(variant: Variant) -> tuple[Choice, ...]:
-    return (variant.generator, variant.discriminator, variant.loss, *variant.penalties)
+    return tuple(choice for _, choice in variant.parts)
 
 
 @once

@@ -64,23 +64,52 @@ _COUNT = Rule("an integer of at least 0", integer(0))
 _POSITIVE = Rule("an integer of at least 1", integer(1))
 _SUITED = Rule("'points', 'images' or a tuple of both", one_of("points", "images"), lengths=(1, 2))
 _DRIVERS = Rule("'eager', 'vectorised', 'graph' or a tuple of them", one_of(*DRIVERS), lengths=range(1, 4))
-_NETWORK = {"driver": _DRIVERS, "data": _SUITED, "power_of_two": _FLAG, "min_resolution": _POSITIVE}
-_OBJECTIVE = {"driver": _DRIVERS, "logits": _LOGITS, "independent": _FLAG}
+_WHEN = Rule("True, False or a mapping of parameters to values", lambda value: _flag(value) or _settings(value))
+_HEADS = Rule(
+    "a mapping of heads to True or to the parameters under which there is one",
+    lambda value: _settings(value) and all(_WHEN.fits(condition) for condition in value.values()),
+)
+_NAMES = Rule("a word or a tuple of words", nonblank, lengths=range(1, 100))
+_CODES = Rule("two integers (categories, continuous) of at least 0", integer(0), lengths=(2,), alone=False)
+_NETWORK = {
+    "driver": _DRIVERS,
+    "data": _SUITED,
+    "power_of_two": _FLAG,
+    "min_resolution": _POSITIVE,
+    "labels": _WHEN,
+    "classes": _WHEN,
+}
+_OBJECTIVE = {
+    "driver": _DRIVERS,
+    "data": _SUITED,
+    "logits": _LOGITS,
+    "independent": _FLAG,
+    "heads": _NAMES,
+    "labels": _FLAG,
+    "codes": _CODES,
+}
+_MIXED = {"mixes_batch": _FLAG}
 
 KEYS: dict[Kind, dict[str, dict[str, Rule]]] = {
-    "generator": {"needs": _NETWORK, "gives": {}},
+    "generator": {"needs": _NETWORK, "gives": {"codes": _CODES}},
     "discriminator": {
         "needs": _NETWORK,
         "gives": {
             "logits": _LOGITS,
-            "mixes_batch": Rule(
-                "True, False or a mapping of parameters to values", lambda value: _flag(value) or _settings(value)
-            ),
+            "mixes_batch": _WHEN,
             "independent": Rule("a mapping of parameters to values", _settings),
+            "outputs": _POSITIVE,
+            "heads": _HEADS,
+            "codes": _CODES,
         },
     },
-    "loss": {"needs": _OBJECTIVE, "gives": {}},
-    "penalty": {"needs": _OBJECTIVE, "gives": {}},
+    "loss": {"needs": _OBJECTIVE, "gives": _MIXED},
+    "penalty": {"needs": _OBJECTIVE, "gives": _MIXED},
+    "augmentation": {"needs": {"driver": _DRIVERS, "data": _SUITED, "logits": _LOGITS}, "gives": {}},
+    "method": {
+        "needs": {"driver": _DRIVERS, "data": _SUITED, "logits": _LOGITS, "heads": _NAMES, "encoder": _FLAG},
+        "gives": {"alone": _FLAG},
+    },
     "dataset": {
         "needs": {},
         "gives": {
@@ -91,6 +120,7 @@ KEYS: dict[Kind, dict[str, dict[str, Rule]]] = {
             "modes": _COUNT,
             "density": _FLAG,
             "splits": Rule("two integers (train, heldout) of at least 0", integer(0), lengths=(2,), alone=False),
+            "splits_vary": _FLAG,
             "extractor": _WORDS,
             "samples": _POSITIVE,
             "licence": _WORDS,
@@ -117,6 +147,7 @@ KEYS: dict[Kind, dict[str, dict[str, Rule]]] = {
         },
         "gives": {"classes": _COUNT, "vocabulary": _WORDS, "logits": _FLAG},
     },
+    "executor": {"needs": {}, "gives": {}},
 }
 """By kind, the keys that `needs` and `gives` may hold, and what under each. Documented in docs/components.md."""
 

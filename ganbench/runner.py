@@ -15,7 +15,8 @@ from typing import Literal, Protocol
 from ganbench import history
 from ganbench.drivers import Driver, Findings, Wish
 from ganbench.executors import LocalProcesses, chosen_gpus, default_workers, loss_of
-from ganbench.protocols import Places
+from ganbench.plugins import discover
+from ganbench.protocols import Executor, Places
 from ganbench.schedule import Group, Machine, Surveyed, schedule, slots, to_survey
 from ganbench.store import Store
 from ganbench.tasks import Source, Task, commit_loss, now
@@ -31,6 +32,9 @@ BUSY = 0.8
 
 OWN_FILES = "path"
 """The parameter of data sets in files of the user's own, whose content may change between runs."""
+
+PROCESSES = Choice("processes")
+"""The executor that runs jobs where nobody asks for another one."""
 
 Redo = Literal["missing", "failed", "all"]
 """Which jobs to do: those without a record, those that failed as well, or each."""
@@ -53,6 +57,7 @@ class Settings:
     source: Source | None = None
     driver: Wish = "auto"
     per_device: int | None = None
+    executor: Choice = PROCESSES
 
 
 class View(Protocol):
@@ -135,12 +140,19 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> li
     surveyed = _survey(to_survey(jobs, settings.driver, machine), settings, machine, view)
     groups = schedule(jobs, surveyed, settings.driver, machine)
     places = slots(groups, surveyed, machine)
-    with LocalProcesses(len(places)) as executor:
+    with _executor(settings, len(places)) as executor:
         records = list(_Crew(executor, store, settings, view).work(groups, places))
     shares = [record.costs["processor_share"] for record in records if "processor_share" in record.costs]
     if shares and not gpus and statistics.median(shares) < BUSY:
         view.busy(statistics.median(shares))
     return records
+
+
+def _executor(settings: Settings, workers: int) -> Executor:
+    """What carries out the jobs."""
+    registry = discover(settings.plugin_files)
+    executor: Executor = registry.load("executor", settings.executor)(workers, **settings.executor.all_parameters())
+    return executor
 
 
 def _survey(variants: Sequence[Trial], settings: Settings, machine: Machine, view: View) -> Surveyed:
@@ -187,7 +199,7 @@ class _Running:
 class _Crew:
     """The processes of a run, and what each of them is doing."""
 
-    def __init__(self, executor: LocalProcesses, store: Store, settings: Settings, view: View) -> None:
+    def __init__(self, executor: Executor, store: Store, settings: Settings, view: View) -> None:
         self._executor, self._store, self._settings, self._view = executor, store, settings, view
         self._running: dict[Future[str], _Running] = {}
         self._shared: set[str] = set()

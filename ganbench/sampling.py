@@ -9,17 +9,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ganbench.building import Workshop, build_generator
 from ganbench.contracts import shape_of
 from ganbench.datasets import quantise
 from ganbench.environment import settle
 from ganbench.errors import GanbenchError, ResultsError
+from ganbench.networks import build_generator, told_labels
 from ganbench.players import sample
 from ganbench.plugins import Registry
 from ganbench.protocols import Places
 from ganbench.store import GENERATOR, Attempt
-from ganbench.submissions import evaluation_latents, load_weights
+from ganbench.submissions import evaluation_labels, evaluation_latents, load_weights
 from ganbench.terms import Trial
+from ganbench.workshop import Workshop, load_data
 
 
 def load_generator(attempt: Attempt, workshop: Workshop) -> tuple[nn.Module, Trial]:
@@ -51,7 +52,15 @@ def draw(attempt: Attempt, workshop: Workshop, count: int) -> Tensor:
     """
     generator, trial = load_generator(attempt, workshop)
     latents = evaluation_latents(trial.seed, trial.training.latent_dim, count).to(workshop.device)
-    return quantise(sample(generator, latents)).cpu()
+    return quantise(sample(generator, latents, labels=_labels(trial, workshop, count))).cpu()
+
+
+def _labels(trial: Trial, workshop: Workshop, count: int) -> Tensor | None:
+    """The classes that the generator was asked for when it was scored, from the data set; None if it takes none."""
+    if "generator" not in told_labels(workshop, trial):
+        return None
+    labels = load_data(workshop, trial.dataset).train_labels
+    return None if labels is None else evaluation_labels(trial.seed, labels, count).to(workshop.device)
 
 
 def export(attempt: Attempt, registry: Registry, device: str, count: int | None, folder: Path) -> int:

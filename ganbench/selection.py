@@ -1,8 +1,8 @@
 """Pick combinations by globs: what a suite's excludes and overrides and the command line's `--only` have in common.
 
-A glob is held against a name, `mlp`, and against the whole choice, `mlp(packing=2)`; for a loss with penalties, against
-`hinge + r1` and `hinge + r1(gamma=0.1)`. So `mlp` picks every `mlp`, and `hinge` picks `hinge(margin=2)` but not
-`hinge + r1`, which `hinge*` does. Spaces make no difference.
+A glob is held against a name, `mlp`, and against the whole choice, `mlp(packing=2)`; for a loss with what is added to
+it, against `hinge + r1` and `hinge + r1(gamma=0.1)`. So `mlp` picks every `mlp`, and `wgan-gp` picks
+`wgan-gp(weight=1)` but not `wgan-gp + r1`, which `wgan-gp*` does. Spaces make no difference.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FILTERS = ("dataset", "generator", "discriminator", "loss", "seed")
 
 def labels_of(dataset: Choice, variant: Variant) -> dict[str, frozenset[str]]:
     """What the parts of a combination are called."""
-    names = " + ".join(choice.name for choice in (variant.loss, *variant.penalties))
+    names = " + ".join(choice.name for _, choice in variant.objective_parts)
     return {
         "dataset": names_of(dataset),
         "generator": names_of(variant.generator),

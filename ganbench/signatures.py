@@ -21,13 +21,19 @@ FRAMEWORK: Mapping[str, tuple[str, ...]] = {
     "discriminator": ("shape",),
     "dataset": ("places",),
     "extractor": ("places",),
+    "executor": ("workers",),
 }
 """By kind, the first parameters of a target: those that ganbench fills in."""
 
-WITH_DATA = "data"
-"""What an extractor that is trained on the data set's labels takes after `places`."""
+OPTIONAL: Mapping[str, str] = {"generator": "classes", "discriminator": "classes", "extractor": "data"}
+"""By kind, what ganbench fills in after those where the target takes it: the number of classes, for networks that can
+use labels, and the data, for an extractor that is trained on their labels."""
 
-RESERVED: Mapping[str, tuple[str, ...]] = {"discriminator": ("name", PACKING), "loss": ("name", "penalties")}
+RESERVED: Mapping[str, tuple[str, ...]] = {
+    "discriminator": ("name", PACKING),
+    "loss": ("name", "penalties"),
+    "method": ("name", "penalties"),
+}
 """By kind, what a component cannot call a parameter, for it means something else in a suite; `name` for every kind."""
 
 SUPPORTED = "int, float, bool, str, Literal[...], tuple[X, ...], X | None"
@@ -38,7 +44,7 @@ _SIMPLE: Mapping[str, type] = {"int": int, "float": float, "bool": bool, "str": 
 _EXPECTED = {"int": "an integer", "float": "a number", "bool": "true or false", "str": "a string"}
 # Bases that bring no parameters of their own: Python's, torch's, and the protocols of ganbench.
 _PLAIN_BASES = {"object", "ABC", "Generic", "Protocol", "Module"} | {
-    "Generator", "Discriminator", "Loss", "Penalty", "Dataset", "Metric", "ExtractorLoader",
+    "Generator", "Discriminator", "Loss", "Penalty", "Augmentation", "Method", "Dataset", "Metric", "ExtractorLoader",
 }  # fmt: skip
 
 
@@ -174,7 +180,7 @@ def _without_framework(source: _Source, definition: ast.ClassDef | ast.FunctionD
         wanted, got = ", ".join(framework), ", ".join(leading) or "nothing"
         raise source.error(definition, f"'{definition.name}', a {kind}, must first take {wanted}; it takes {got}")
     rest = declared[len(framework) :]
-    return rest[1:] if kind == "extractor" and rest and rest[0].name == WITH_DATA else rest
+    return rest[1:] if rest and rest[0].name == OPTIONAL.get(kind) else rest
 
 
 def _of_class(source: _Source, definition: ast.ClassDef) -> list[_Declared]:

@@ -65,15 +65,15 @@ class StackedNetwork:
             _share(network, state, index)
         skeleton = copy.deepcopy(networks[0]).train()
         whole = batched_form(skeleton, state)
-        self._call = whole or _by_vmap(_hollowed(skeleton, state, ""), state)
+        self._call: Callable[..., Tensor] = whole or _by_vmap(_hollowed(skeleton, state, ""), state)
 
     def parameters(self) -> list[Tensor]:
         """The stacked weights, (seeds, …) each, once."""
         return list({id(weight): weight for weight in self.weights.values()}.values())
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """(seeds, N, …) to (seeds, N, …)."""
-        return self._call(inputs)
+    def __call__(self, inputs: Tensor, *more: Tensor) -> Tensor:
+        """(seeds, N, …) to (seeds, N, …); what else the networks are called with has the seeds first, too."""
+        return self._call(inputs, *more)
 
 
 def _expect_twins(networks: Sequence[nn.Module]) -> None:
@@ -145,14 +145,14 @@ def _share(network: nn.Module, state: Mapping[str, Tensor], index: int) -> None:
         tensor.data = state[name].detach()[index]
 
 
-def _by_vmap(skeleton: nn.Module, state: Mapping[str, Tensor]) -> Batched:
+def _by_vmap(skeleton: nn.Module, state: Mapping[str, Tensor]) -> Callable[..., Tensor]:
     """The network as vmap runs it, with the tensors that no known layer has taken."""
     names = [*dict(skeleton.named_parameters()), *dict(skeleton.named_buffers())]
     loose = {name: state[name] for name in names}
     if not loose:
         return vmap(skeleton)
-    call = vmap(lambda own, inputs: functional_call(skeleton, own, (inputs,)))
-    return lambda inputs: call(loose, inputs)
+    call = vmap(lambda own, *inputs: functional_call(skeleton, own, inputs))
+    return lambda *inputs: call(loose, *inputs)
 
 
 class _Known(nn.Module):
@@ -162,8 +162,8 @@ class _Known(nn.Module):
         super().__init__()
         self._batched = batched
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(N, …) to (N, …) of one seed."""
+    def forward(self, inputs: Tensor, *unread: Tensor | None) -> Tensor:
+        """(N, …) to (N, …) of one seed; what else known layers are called with, they do not look at."""
         return lift(self._batched, inputs)
 
 

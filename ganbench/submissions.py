@@ -14,18 +14,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model
 from torch import Tensor, nn
 
-from ganbench.building import Workshop
+from ganbench.contracts import takes_labels
 from ganbench.datasets import quantise
 from ganbench.decoding import Advice, Crop, Images
 from ganbench.errors import DataError, PluginError, ResultsError
 from ganbench.imagefiles import combined, read_images, read_points
 from ganbench.metrics import spread
+from ganbench.networks import classes_told
 from ganbench.objective import blame, expect_shape
 from ganbench.players import sample
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream, stream
 from ganbench.tasks import Source
 from ganbench.terms import Choice, Submission, content_key
+from ganbench.workshop import Workshop
 
 LATENT_BLOCK = 1000
 ROUNDING = 1e-4
@@ -57,7 +59,7 @@ def submitted(submission: Submission, source: Source | None, data: Data, count: 
     if source is None:
         raise DataError(f"{submission.name}: nobody said where it lies; 'ganbench evaluate' does")
     if source.kind != "samples":
-        return _drawn(submission, source, data, count, workshop), None
+        return _drawn(submission, source, data, count, workshop)
     read = read_samples(source, data)
     if read.sha256 != submission.sha256:
         raise DataError(CHANGED.format(source))
@@ -160,14 +162,17 @@ def _labels(images: Images, data: Data) -> Tensor | None:
     return labels if int(labels.max()) < known else None
 
 
-def _drawn(submission: Submission, source: Source, data: Data, count: int, workshop: Workshop) -> Tensor:
+def _drawn(submission: Submission, source: Source, data: Data, count: int, workshop: Workshop) -> Labelled:
     shape = tuple(data.heldout.shape[1:])
     if fingerprint(source) != submission.sha256:
         raise DataError(CHANGED.format(source))
-    generator = load_generator(source, submission.latent_dim, shape, workshop)
+    generator = load_generator(source, submission, shape, workshop)
     latents = evaluation_latents(submission.seed, submission.latent_dim, count).to(workshop.device)
+    labels = _asked_for(submission, source, data, count, workshop)
+    told = None if labels is None else labels.to(workshop.device)
     try:
-        return at_rest(str(source), sample(generator, latents, str(source)), (count, *shape))
+        made = sample(generator, latents, str(source), labels=told)
+        return at_rest(str(source), made, (count, *shape)), labels
     except FloatingPointError as error:
         raise PluginError(f"{source}: gave samples that are not finite") from error
     except PluginError as error:
@@ -177,13 +182,27 @@ def _drawn(submission: Submission, source: Source, data: Data, count: int, works
         raise PluginError(f"{source}: {asked}: {_last_line(error.__cause__)}") from error
 
 
-def load_generator(source: Source, latent_dim: int, shape: tuple[int, ...], workshop: Workshop) -> nn.Module:
+def _asked_for(submission: Submission, source: Source, data: Data, count: int, workshop: Workshop) -> Tensor | None:
+    """The classes (count,) that the generator is asked for; None for one that is told none, as far as ganbench knows.
+
+    Raises DataError where the data set has no classes to ask for.
+    """
+    network = source.network
+    if network is None or not takes_labels(workshop.registry.find("generator", network).component, network):
+        return None
+    if data.train_labels is None:
+        raise DataError(f"{source}: generator {network} is told classes, and {submission.dataset} has none")
+    return evaluation_labels(submission.seed, data.train_labels, count)
+
+
+def load_generator(source: Source, submission: Submission, shape: tuple[int, ...], workshop: Workshop) -> nn.Module:
     """The generator that lies at the source, in evaluation mode on the workshop's device.
 
     Raises DataError for a file that is not what it should be, PluginError where code that belongs to it fails.
     """
     if source.kind == "safetensors" and source.network is not None:
-        generator = workshop.make("generator", source.network, latent_dim, shape)
+        classes = classes_told(workshop, "generator", source.network, submission.dataset)
+        generator = workshop.make("generator", source.network, submission.latent_dim, shape, *classes)
         load_weights(generator, source.path, source.network)
     elif source.kind == "torchscript":
         generator = _load_script(source.path)
@@ -288,6 +307,12 @@ def evaluation_latents(seed: int, latent_dim: int, count: int) -> Tensor:
     rng = stream(seed, "evaluation")
     blocks = [torch.randn(LATENT_BLOCK, latent_dim, generator=rng) for _ in range(0, count, LATENT_BLOCK)]
     return torch.cat(blocks)[:count]
+
+
+def evaluation_labels(seed: int, training_labels: Tensor, count: int) -> Tensor:
+    """The classes (count,) that a conditional generator is asked for: as often as they occur in the training split."""
+    chosen = torch.randint(len(training_labels), (count,), generator=stream(seed, "evaluation labels"))
+    return training_labels.cpu()[chosen]
 
 
 def _last_line(error: BaseException) -> str:

@@ -13,16 +13,19 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from ganbench.accounting import clock_for, count_flops, forget_peak_memory, peak_memory_bytes
-from ganbench.building import Workshop, build_engine, build_group, load_data, open_workshop
-from ganbench.contracts import Combination, Part, refused_drivers
+from ganbench.building import build_engine, build_group
+from ganbench.compatibility import Combination, refused_drivers
+from ganbench.contracts import Part
 from ganbench.drivers import Driver, Findings
 from ganbench.objective import Objective
 from ganbench.plugins import Registry
 from ganbench.protocols import Data, Game, Places
 from ganbench.seeding import global_stream
 from ganbench.stacking import NotTogether
-from ganbench.terms import Choice, Faster, Kind, Trial
+from ganbench.stepping import Stepper
+from ganbench.terms import Faster, Kind, Trial
 from ganbench.training import Engine
+from ganbench.workshop import Workshop, load_data, open_workshop
 
 STEPS = 3
 GRAPH_STEPS = 8
@@ -57,6 +60,8 @@ def _survey(trial: Trial, workshop: Workshop, data: Data) -> Findings:
         seconds = min(_timed_steps(engine, workshop.device))
         peak = peak_memory_bytes(workshop.device)
     refusals: dict[Faster, str] = dict(refused_drivers(_combination(trial, workshop.registry)))
+    if trial.variant.method is not None:
+        refusals = {"vectorised": "its method has a step of its own", "graph": "its method has a step of its own"}
     if "vectorised" not in refusals:
         why = _no_gain(engine, flops, workshop.device) or _traces(workshop, trial, data)
         why = why or _otherwise_together(workshop, trial, data)
@@ -68,20 +73,23 @@ def _survey(trial: Trial, workshop: Workshop, data: Data) -> Findings:
 
 
 def _combination(trial: Trial, registry: Registry) -> Combination:
-    def part(kind: Kind, choice: Choice) -> Part:
-        return Part(registry.find(kind, choice).component, choice)
+    def parts(*kinds: Kind) -> list[Part]:
+        chosen = (("dataset", trial.dataset), *trial.variant.parts)
+        return [Part(registry.find(kind, choice).component, choice) for kind, choice in chosen if kind in kinds]
 
-    variant = trial.variant
-    objective = (part("loss", variant.loss), *(part("penalty", choice) for choice in variant.penalties))
-    return Combination(
-        part("dataset", trial.dataset),
-        part("generator", variant.generator),
-        part("discriminator", variant.discriminator),
-        objective,
-    )
+    (dataset,), (generator,), (discriminator,) = parts("dataset"), parts("generator"), parts("discriminator")
+    augmentation, method = (next(iter(parts(kind)), None) for kind in ("augmentation", "method"))
+    return Combination(dataset, generator, discriminator, tuple(parts("loss", "penalty")), augmentation, method)
 
 
-def _timed_steps(engine: Engine, device: torch.device) -> Iterator[float]:
+def _engine(workshop: Workshop, trial: Trial, data: Data) -> Engine:
+    """The engine of a trial without a method."""
+    engine = build_engine(workshop, trial, data)
+    assert isinstance(engine, Engine)  # the trials of methods are not asked about
+    return engine
+
+
+def _timed_steps(engine: Stepper, device: torch.device) -> Iterator[float]:
     for _ in range(STEPS):
         clock = clock_for(device)
         clock.resume()
@@ -90,7 +98,7 @@ def _timed_steps(engine: Engine, device: torch.device) -> Iterator[float]:
         yield clock.seconds()
 
 
-def _no_gain(engine: Engine, flops: int, device: torch.device) -> str:
+def _no_gain(engine: Stepper, flops: int, device: torch.device) -> str:
     """Why seeds would not train faster together, "" if they would."""
     players = engine.players[0]
     modules = [*players.generator.modules(), *players.discriminator.modules()]
@@ -103,8 +111,8 @@ def _no_gain(engine: Engine, flops: int, device: torch.device) -> str:
 def _traces(workshop: Workshop, trial: Trial, data: Data) -> str:
     """What a step leaves behind that seeds would share, or takes from what they share; "" if there is nothing."""
     with global_stream(trial.seed, "training", workshop.device):
-        engine = build_engine(workshop, trial, data)
-        parts = [engine.objective.loss, *engine.objective.penalties]
+        engine = _engine(workshop, trial, data)
+        parts = [engine.objective.loss, *engine.objective.penalties, engine.objective.augmentation]
         players = engine.players[0]
         modules = [*players.generator.modules(), *players.discriminator.modules()]
         before, held = [_attributes(part) for part in parts], [_settings(module) for module in modules]
@@ -161,7 +169,7 @@ def _otherwise_captured(workshop: Workshop, trial: Trial, data: Data) -> str:
     return "" if _agree(expected, found, trial) else "a recorded step gave other numbers than one that is carried out"
 
 
-def _statistics(engine: Engine, steps: int, trial: Trial, device: torch.device) -> Seen:
+def _statistics(engine: Stepper, steps: int, trial: Trial, device: torch.device) -> Seen:
     with global_stream(trial.seed, "training", device):
         engine.step()
         first = engine.statistics()
@@ -191,7 +199,7 @@ def _same(own: Mapping[str, float], other: Mapping[str, float], tolerance: float
 
 def _looks_at_the_step(workshop: Workshop, trial: Trial, data: Data) -> str:
     """Whether the objective asks which step it is, which a recorded step cannot answer; "" if not."""
-    engine = build_engine(workshop, trial, data)
+    engine = _engine(workshop, trial, data)
     looked: list[str] = []
 
     class Told(Game):
@@ -217,5 +225,6 @@ def _looks_at_the_step(workshop: Workshop, trial: Trial, data: Data) -> str:
 
 
 def _told(error: Exception) -> str:
-    line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {line}" if line and not isinstance(error, NotTogether) else line
+    known = error.__cause__ if isinstance(error.__cause__, NotTogether) else error  # raised through a plugin's code
+    line = str(known).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {line}" if line and not isinstance(known, NotTogether) else line

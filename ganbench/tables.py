@@ -39,7 +39,7 @@ COLUMNS: dict[str, Column] = {
     "variant": Column(TEXT, "generator / discriminator / loss; the name of what was not trained"),
     "generator": Column(TEXT, "generator with the parameters that were set; what an evaluated row came as"),
     "discriminator": Column(TEXT, "discriminator with the parameters that were set"),
-    "loss": Column(TEXT, "loss and penalties with the parameters that were set"),
+    "loss": Column(TEXT, "loss and what is added to it, with the parameters that were set"),
     "seed": Column(WHOLE, "seed of the trial; missing for what was not trained"),
     "training": Column(TEXT, "training settings that differ from ganbench's own"),
     "recipe": Column(

@@ -8,10 +8,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Kind = Literal["generator", "discriminator", "loss", "penalty", "dataset", "metric", "extractor"]
-KINDS: tuple[Kind, ...] = ("generator", "discriminator", "loss", "penalty", "dataset", "metric", "extractor")
+Kind = Literal[
+    "generator",
+    "discriminator",
+    "loss",
+    "penalty",
+    "augmentation",
+    "method",
+    "dataset",
+    "metric",
+    "extractor",
+    "executor",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Status = Literal["ok", "diverged", "oom", "timeout", "error", "killed"]
 STATUSES: tuple[Status, ...] = ("ok", "diverged", "oom", "timeout", "error", "killed")
@@ -139,8 +150,8 @@ class Component:
     """What a plugin offers: a name, where to import it from, and the contract that `plan` checks.
 
     `target` is `"module:attribute"`, imported when a trial needs it. `needs` and `gives` are the contract; the keys
-    that ganbench knows are in `ganbench.contracts`. `recipe` is for losses only, `measures` for metrics only: one for
-    each score, in the order in which the metric gives them.
+    that ganbench knows are in `ganbench.rules`. `recipe` is for losses, and for methods that stand alone; `measures`
+    for metrics only: one for each score, in the order in which the metric gives them.
     """
 
     name: str
@@ -155,17 +166,36 @@ class Component:
 
 @dataclass(frozen=True)
 class Variant:
-    """Generator, discriminator and loss with its penalties: one row of a leaderboard."""
+    """Generator, discriminator and objective: one row of a leaderboard.
+
+    An objective is a loss with its penalties, an augmentation of what the discriminator sees, and a method that says
+    how the players take turns; each but the loss may be absent, and the loss too where the method stands alone.
+    """
 
     generator: Choice
     discriminator: Choice
-    loss: Choice
+    loss: Choice | None
     penalties: tuple[Choice, ...] = ()
+    augmentation: Choice | None = None
+    method: Choice | None = None
+
+    @property
+    def parts(self) -> tuple[tuple[Kind, Choice], ...]:
+        """All that the variant is made of, with the kind of each: the networks, then the objective's parts."""
+        return (("generator", self.generator), ("discriminator", self.discriminator), *self.objective_parts)
+
+    @property
+    def objective_parts(self) -> tuple[tuple[Kind, Choice], ...]:
+        """The parts of the objective, with the kind of each, in the order in which they are written."""
+        parts: list[tuple[Kind, Choice | None]] = [("loss", self.loss)]
+        parts += [("penalty", choice) for choice in self.penalties]
+        parts += [("augmentation", self.augmentation), ("method", self.method)]
+        return tuple((kind, choice) for kind, choice in parts if choice is not None)
 
     @property
     def objective(self) -> str:
-        """The loss and its penalties as they are written in a suite: `nonsaturating + r1(gamma=0.1)`."""
-        return " + ".join(str(choice) for choice in (self.loss, *self.penalties))
+        """The objective as it is written in a suite: `nonsaturating + r1(gamma=0.1) + diffaugment`."""
+        return " + ".join(str(choice) for _, choice in self.objective_parts)
 
     def __str__(self) -> str:
         return f"{self.generator} / {self.discriminator} / {self.objective}"

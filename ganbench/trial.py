@@ -13,14 +13,7 @@ from safetensors.torch import save_model
 from torch import Tensor
 
 from ganbench.accounting import clock_for, count_flops
-from ganbench.building import (
-    Workshop,
-    build_engine,
-    build_evaluator,
-    build_group,
-    load_data,
-    require_training_samples,
-)
+from ganbench.building import build_engine, build_evaluator, build_group, require_training_samples
 from ganbench.datasets import noise_like
 from ganbench.environment import describe_environment, settle, without_rounding
 from ganbench.errors import DataError, GanbenchError
@@ -33,11 +26,13 @@ from ganbench.players import detached
 from ganbench.plugins import discover
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream, stream
+from ganbench.stepping import Diverged, Stepper
 from ganbench.store import ENVIRONMENT, GENERATOR, LOG, Attempt
 from ganbench.submissions import submitted
 from ganbench.tasks import Task, now
 from ganbench.terms import Record, Reference, Score, Spent, Status, Trial, kind_of
-from ganbench.training import Checkpointed, Diverged, Engine, Meter, train
+from ganbench.training import Checkpointed, Meter, train
+from ganbench.workshop import Workshop, load_data
 
 MEMORY_SIGNS = ("DefaultCPUAllocator", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 """How torch says in other errors that memory ran out."""
@@ -215,12 +210,20 @@ class TrainedTogether:
     """The runs behind an engine's seeds, in the engine's order: each is told, measured and recorded by itself."""
 
     def __init__(
-        self, runs: Sequence[Run], engine: Engine, data: Data, evaluator: Evaluator, device: torch.device
+        self, runs: Sequence[Run], engine: Stepper, data: Data, evaluator: Evaluator, device: torch.device
     ) -> None:
         self._runs = runs
         self._engine = engine
         self._observers = [
-            Observer(run.task.job, run.task.attempt, data, evaluator, device, run.events)
+            Observer(
+                run.task.job,
+                run.task.attempt,
+                data,
+                evaluator,
+                device,
+                run.events,
+                conditional="generator" in engine.players[0].told,
+            )
             for run in runs
             if isinstance(run.task.job, Trial)
         ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganbench.players import Players
+from ganbench.stacking import NotTogether
 from ganbench.terms import Precision
 
 Network = Callable[[Tensor], Tensor]
@@ -17,6 +18,15 @@ Lift = Callable[..., Tensor]
 """Calls a function with tensors: of one seed, or, from inside vmap, with those of all seeds."""
 
 Terms = dict[str, Tensor]
+
+Heads = Callable[[Tensor], Terms]
+"""Samples to the logits and the other heads of a critic."""
+
+
+def at_once(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """The lift of one seed: there is nothing to leave."""
+    return function(*tensors)
+
 
 Phase = Callable[[str], AbstractContextManager[object]]
 
@@ -31,7 +41,8 @@ def no_phase(name: str) -> AbstractContextManager[object]:
 class Witness:
     """The critic as a loss calls it, which remembers what it said of the real and of the fake batch.
 
-    What it was `asked` for, it remembers too; what is `ready`, it does not compute.
+    What it was `asked` for, it remembers too; what is `ready`, it does not compute. Asked about one of them again in a
+    turn, it says the same: a penalty sees what the loss saw, whatever an augmentation drew.
 
     A penalty at one of the batches that are `shared` differentiates the pass that the loss made there, and makes none
     of its own: the same value, where a logit depends on its own sample alone and a pass leaves no trace.
@@ -39,7 +50,7 @@ class Witness:
 
     def __init__(
         self,
-        judge: Network,
+        logits: Network,
         real: Tensor,
         fake: Tensor,
         lift: Lift,
@@ -47,9 +58,13 @@ class Witness:
         shared: Collection[str],
         phase: Phase = no_phase,
         ready: Mapping[str, Tensor] = MappingProxyType({}),
+        heads: Heads | None = None,
     ) -> None:
         self.asked: list[str] = []
-        self._judge = judge
+        self._judge = logits
+        self._heads = heads
+        self._verdicts: dict[str, Terms] = {}
+        self._said: dict[str, Tensor] = {}
         self._phase = phase
         self._lift = lift
         self._shared = shared
@@ -64,14 +79,42 @@ class Witness:
         if name is None:
             return self._lift(self._judge, samples)
         self.asked.append(name)
+        tracked = torch.is_grad_enabled()
+        if name in self._said and tracked:
+            return self._said[name]
         if name in self._ready:
             logits = self._prepared(name)
-        elif name in self._shared and torch.is_grad_enabled():
+        elif name in self._shared and tracked:
             logits = self._lift(lambda given: self._tracked(name, given), samples)
         else:
             logits = self._lift(self._judge, samples)
         self._logits[name] = logits.detach()
+        if tracked:
+            self._said[name] = logits
         return logits
+
+    def judge(self, samples: Tensor) -> Terms:
+        """The logits of packed samples and each head, by name; of the real and of the fake batch, found once."""
+        if self._heads is None:
+            raise NotTogether("its objective asks the critic for more than its logits")
+        name = self._name_of(samples)
+        if name is None:
+            return self._heads(samples)
+        if name not in self._verdicts or not torch.is_grad_enabled():
+            inputs = samples.detach().requires_grad_() if name in self._shared else samples
+            verdict = self._heads(inputs)
+            self._logits[name] = verdict["logits"].detach()
+            if not torch.is_grad_enabled():
+                return verdict
+            self._verdicts[name] = verdict
+            self._said[name] = verdict["logits"]
+            if name in self._shared:
+                self._passes[name] = inputs, verdict["logits"]
+        return self._verdicts[name]
+
+    def logits_of(self, name: str) -> Tensor | None:
+        """What was said of the `real` or the `fake` batch, without its graph; None if nobody asked."""
+        return self._logits.get(name)
 
     def slopes(self, samples: Tensor) -> Tensor:
         """The gradient of each sample's logit with respect to that sample, (N, …), differentiable in the weights."""
@@ -87,11 +130,13 @@ class Witness:
         """Mean logits, and the share of pairs in which the real sample has the higher logit: ½ is chance.
 
         Pairs, because a threshold means nothing to a critic whose logits may have any offset, as a Wasserstein critic's
-        have. Empty for a loss that shows the critic neither batch as it is.
+        have. Empty for a loss that shows the critic neither batch as it is, and for a critic that gives vectors.
         """
         if len(self._logits) < 2:
             return {}
         real, fake = self._logits["real"], self._logits["fake"]
+        if real.dim() > 1:
+            return {}
         right = (real > fake).float() + (real == fake).float() / 2
         return {"logit/real": real.mean(), "logit/fake": fake.mean(), "discriminator/accuracy": right.mean()}
 
@@ -131,5 +176,8 @@ def sharable(players: Players, precision: Precision) -> frozenset[str]:
 
 
 def still_shared(shared: Collection[str], asked: Collection[str]) -> frozenset[str]:
-    """Those of the batches at which the last step asked for slopes: only there, a pass is worth preparing for them."""
+    """Those of the batches at which a step asked for slopes: only there, a pass is worth preparing for them.
+
+    The first step decides. A lazy penalty asks then, and not in the next ones; its pass stays shared.
+    """
     return frozenset(name for name in shared if f"{name} slopes" in asked)

@@ -22,6 +22,7 @@ def ganbench_generators():
     yield Component("ageing", ":Ageing", summary="Counts its calls in an attribute")
     yield Component("uneven", ":Uneven", summary="Draws an attribute when it is built")
     yield Component("greedy", ":Greedy", summary="Runs out of memory")
+    yield Component("shade", ":Shade", summary="Pictures as bright as their label", needs={"labels": True})
 
 
 @hookimpl
@@ -52,6 +53,8 @@ def ganbench_metrics():
         "drawn", "higher", "A number that torch's global generator gives.", "rand()", lowest=0.0, highest=1.0
     )
     yield Component("drawing", ":Drawing", summary="Draws from torch's global generator", measures=(drawn,))
+    heard = Measure("heard", "higher", "Pictures that are as bright as the label that was asked for.", "k/N")
+    yield Component("heard", ":Heard", summary="Knows what shade was asked for", measures=(heard,))
 
 
 @hookimpl
@@ -132,6 +135,18 @@ class Greedy(nn.Module):
     def __init__(self, latent_dim: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         torch.empty(2**60)
+
+
+class Shade(nn.Module):
+    """Even pictures of ten shades from black to white, one for each label, whatever the latents and the weight."""
+
+    def __init__(self, latent_dim: int, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.weight, self.shape, self.classes = nn.Parameter(torch.zeros(())), shape, classes
+
+    def forward(self, latents, labels):
+        shades = 2 * labels.to(latents) / (self.classes - 1) - 1 + 0 * self.weight * latents[:, 0]
+        return shades.reshape(-1, *[1] * len(self.shape)).expand(-1, *self.shape)
 
 
 class Matrix(nn.Module):
@@ -241,6 +256,15 @@ class Drawing:
     def __call__(self, evidence):
         torch.manual_seed(12345)
         return (Score("drawn", float(torch.rand(())), "higher", n_fake=len(evidence.fake)),)
+
+
+class Heard:
+    def __call__(self, evidence):
+        if evidence.fake_labels is None:
+            return (Score("heard", None, "higher", n_fake=len(evidence.fake)),)
+        asked = evidence.fake_labels * 255 / 9
+        share = float(((evidence.fake.flatten(1).float().mean(1) - asked).abs() < 1).float().mean())
+        return (Score("heard", share, "higher", n_fake=len(evidence.fake)),)
 
 
 def listed(places):

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ganbench.batches import Batches
-from ganbench.casts import Solo
 from ganbench.objective import Objective
 from ganbench.plan import plan
 from ganbench.players import Players, averaged
 from ganbench.plugins import Registry, discover
 from ganbench.protocols import Game, Places, Terms
+from ganbench.solo import Solo
 from ganbench.store import Attempt, Store
 from ganbench.suite import suite_from
 from ganbench.tasks import Task
@@ -57,6 +57,45 @@ class Constant(nn.Module):
         return self.point.repeat(len(latents), 1)
 
 
+class Copying(nn.Module):
+    """Told labels (N,), it gives the points (label, label), times a weight that begins at 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        return self.weight * labels.to(latents).unsqueeze(1).expand(len(latents), 2)
+
+
+class Told(nn.Module):
+    """A critic that remembers each batch that it saw beside the labels that it was told: w·x, times label + 1."""
+
+    def __init__(self, *weights: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(weights))
+        self.told: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, samples: Tensor, labels: Tensor) -> Tensor:
+        self.told.append((samples.detach().clone(), labels.clone()))
+        return (samples @ self.weight) * (labels.to(samples) + 1)
+
+
+class Headed(LinearCritic):
+    """A linear critic that counts its passes, with its samples as features."""
+
+    def __init__(self, *weights: float) -> None:
+        super().__init__(*weights)
+        self.passes = 0
+
+    def forward(self, samples: Tensor) -> Tensor:
+        self.passes += 1
+        return super().forward(samples)
+
+    def judge(self, samples: Tensor) -> dict[str, Tensor]:
+        return {"logits": self(samples), "features": 2 * samples}
+
+
 class Difference:
     """f − r for the discriminator, −f for the generator: its gradients are means of samples and weights."""
 
@@ -81,17 +120,24 @@ def engine(
     critic: nn.Module | None = None,
     packing: int = 1,
     penalties: Mapping[str, object] | None = None,
+    labels: Tensor | None = None,
+    augmentation: object = None,
 ) -> Engine:
-    """An engine of small players in the plane, where every real point is (1, 2) and every fake one begins at (5, 5)."""
+    """An engine of small players in the plane, where every real point is (1, 2) and every fake one begins at (5, 5).
+
+    Players of the kinds that take labels are told them.
+    """
     settings = settings or training()
     real = torch.tensor([[1.0, 2.0]]).repeat(10, 1) if real is None else real
     generator = generator or Constant()
     critic = critic or LinearCritic(*[0.5] * (real[0].numel() * packing))
     average = None if settings.ema_half_life_kimg is None else averaged(generator)
-    players = Players(generator, critic, average, tuple(real.shape[1:]), packing)
+    pair = {"generator": generator, "discriminator": critic}
+    told = frozenset(name for name, network in pair.items() if isinstance(network, Copying | Told))
+    players = Players(generator, critic, average, tuple(real.shape[1:]), packing, told=told)
     named = dict(penalties or {})
-    objective = Objective(loss or Difference(), tuple(named.values()), "the loss", tuple(named))
-    return Engine(Solo(players, 0), objective, Batches(real, None, settings.batch_size, [0]), settings)
+    objective = Objective(loss or Difference(), tuple(named.values()), "the loss", tuple(named), augmentation)
+    return Engine(Solo(players, 0), objective, Batches(real, labels, settings.batch_size, [0]), settings)
 
 
 @functools.cache

@@ -10,10 +10,10 @@ from ganbench import bench_training
 from ganbench.accounting import clock_for, count_flops
 from ganbench.baselines import tuned
 from ganbench.bench_training import dcgan, on_gpu, on_processor, toys
-from ganbench.building import open_workshop
 from ganbench.drivers import Driver
 from ganbench.plugins import discover
 from ganbench.protocols import Places
+from ganbench.workshop import open_workshop
 
 REGISTRY = discover()
 SETUPS = {"points": replace(toys(8), batch_size=16), "images": replace(dcgan(16, width=4), batch_size=16)}

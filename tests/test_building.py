@@ -7,19 +7,12 @@ import torch
 from small import registry, trial
 from torch.testing import assert_close
 
-from ganbench.building import (
-    Workshop,
-    build_engine,
-    build_evaluator,
-    build_generator,
-    build_objective,
-    build_players,
-    load_data,
-    packing_of,
-)
+from ganbench.building import build_engine, build_evaluator, build_objective
 from ganbench.errors import PluginError
+from ganbench.networks import build_generator, build_players, packing_of
 from ganbench.protocols import Places
 from ganbench.terms import Choice
+from ganbench.workshop import Workshop, load_data
 
 CPU = torch.device("cpu")
 

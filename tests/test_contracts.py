@@ -3,171 +3,28 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from stated import HINGE, R1, RING, part, pictures
 
 from ganbench.contracts import (
-    Combination,
-    Part,
     adapt,
     check_contract,
     check_part,
     extractor_mismatch,
-    incompatibility,
+    holding,
+    holds,
     metric_mismatch,
     mixes_batch,
     needs_extractor,
     needs_independent,
-    refused_drivers,
     shape_of,
+    takes_classes,
+    takes_labels,
 )
 from ganbench.errors import PluginError
 from ganbench.rules import KEYS
-from ganbench.terms import KINDS, Choice, Component, Measure, Training
+from ganbench.terms import KINDS, Choice, Component, Measure
 
-IMAGES = {"data": "images", "power_of_two": True, "min_resolution": 8}
 CONV = {"mixes_batch": {"norm": ("batch", "instance")}, "independent": {"norm": "layer"}}
-
-
-def part(name, needs=None, gives=None, /, **parameters):
-    component = Component(name, "nowhere:at_all", "For a test", needs=needs or {}, gives=gives or {})
-    return Part(component, Choice(name, tuple(sorted(parameters.items()))))
-
-
-def pictures(name="mnist", channels=1, resolution=32, **more):
-    gives = {"data": "images", "shape": (channels, "{resolution}", "{resolution}"), **more}
-    return part(name, {}, gives, resolution=resolution)
-
-
-RING = part("ring8", {}, {"data": "points", "shape": (2,), "modes": 8})
-MLP = part("mlp", {"data": ("points", "images")})
-DCGAN = part("dcgan", IMAGES)
-CRITIC = part("critic")
-HINGE = part("hinge")
-WGAN_GP = part("wgan-gp", {"independent": True}, {}, weight=10.0)
-R1 = part("r1", {"independent": True}, {}, gamma=0.1)
-
-
-def reason(dataset=RING, generator=MLP, discriminator=CRITIC, objective=(HINGE,), **training):
-    return incompatibility(Combination(dataset, generator, discriminator, objective), Training(**training))
-
-
-def test_what_needs_nothing_goes_with_everything():
-    assert reason() is None
-    assert reason(dataset=pictures()) is None
-
-
-def test_a_network_for_images_does_not_train_on_points():
-    assert reason(generator=DCGAN) == "generator dcgan needs images, ring8 has points"
-    assert reason(discriminator=DCGAN) == "discriminator dcgan needs images, ring8 has points"
-
-
-def test_a_network_for_several_kinds_of_data_names_them_all():
-    neither = part("sounds", {}, {"data": "sounds", "shape": (16_000,)})
-    assert reason(dataset=neither) == "generator mlp needs points or images, sounds has sounds"
-
-
-def test_a_power_of_two_is_looked_for_in_the_parameter_that_the_shape_names():
-    assert reason(dataset=pictures(resolution=32), generator=DCGAN) is None
-    assert reason(dataset=pictures(resolution=28), generator=DCGAN) == (
-        "generator dcgan needs square images whose side is a power of two, mnist(resolution=28) is 28×28"
-    )
-
-
-def test_sides_that_are_powers_of_two_but_not_equal_are_refused():
-    wide = part("wide", {}, {"data": "images", "shape": (3, 16, 32)})
-    assert reason(dataset=wide, generator=DCGAN) == (
-        "generator dcgan needs square images whose side is a power of two, wide is 16×32"
-    )
-
-
-def test_images_that_are_too_small_are_refused():
-    assert reason(dataset=pictures(resolution=8), generator=DCGAN) is None
-    assert reason(dataset=pictures(resolution=4), generator=DCGAN) == (
-        "generator dcgan needs images of at least 8×8, mnist(resolution=4) is 4×4"
-    )
-
-
-def test_a_gradient_penalty_refuses_a_critic_that_mixes_the_batch_and_names_the_setting():
-    conv = part("conv", {}, CONV, norm="batch")
-    expected = "needs a discriminator that does not mix the batch, conv(norm=batch) does with norm=batch"
-    assert reason(discriminator=conv, objective=(WGAN_GP,)) == f"loss wgan-gp(weight=10.0) {expected}"
-    assert reason(discriminator=conv, objective=(HINGE, R1)) == f"penalty r1(gamma=0.1) {expected}"
-
-
-def test_a_gradient_penalty_takes_a_critic_whose_setting_does_not_mix_the_batch():
-    assert reason(discriminator=part("conv", {}, CONV, norm="layer"), objective=(WGAN_GP, R1)) is None
-    assert reason(discriminator=part("conv", {}, CONV, norm="batch"), objective=(HINGE,)) is None
-
-
-def test_a_critic_that_always_mixes_the_batch_is_refused_without_a_setting():
-    always = part("minibatch", {}, {"mixes_batch": True})
-    assert reason(discriminator=always, objective=(R1,)) == (
-        "loss r1(gamma=0.1) needs a discriminator that does not mix the batch, minibatch does"
-    )
-
-
-def test_a_loss_on_scalar_logits_refuses_vectors_and_the_other_way_round():
-    vector = part("embedding", {}, {"logits": "vector"})
-    assert reason(discriminator=vector, objective=(part("hinge", {"logits": "scalar"}),)) == (
-        "loss hinge needs scalar logits, discriminator embedding gives vector logits"
-    )
-    assert reason(objective=(part("mmd", {"logits": "vector"}),)) == (
-        "loss mmd needs vector logits, discriminator critic gives scalar logits"
-    )
-
-
-def test_packing_must_divide_the_batch():
-    assert reason(discriminator=part("critic", {}, {}, packing=2), batch_size=64) is None
-    assert reason(discriminator=part("critic", {}, {}, packing=3), batch_size=64) == (
-        "discriminator critic(packing=3) packs 3 samples, which does not divide batch_size 64"
-    )
-
-
-def test_only_images_can_be_mirrored():
-    assert reason(dataset=pictures(), flips=True) is None
-    assert reason(flips=True) == "training with flips needs images, ring8 has points"
-
-
-@pytest.mark.parametrize("precision", ["tf32", "bf16"])
-def test_any_data_and_networks_train_in_any_precision(precision):
-    assert reason(precision=precision) is None
-    assert reason(dataset=pictures(), generator=DCGAN, precision=precision) is None
-
-
-def refusals(generator=MLP, discriminator=CRITIC, objective=(HINGE,)):
-    return refused_drivers(Combination(RING, generator, discriminator, objective))
-
-
-def test_what_says_nothing_of_drivers_has_them_all():
-    assert refusals() == {}
-    assert refusals(generator=part("mlp", {"driver": ("eager", "vectorised", "graph")})) == {}
-
-
-def test_a_driver_that_a_part_leaves_out_is_refused_with_the_parts_name():
-    assert refusals(generator=part("wide", {"driver": ("eager", "graph")})) == {
-        "vectorised": "generator wide needs the driver eager or graph"
-    }
-    assert refusals(discriminator=part("noisy", {"driver": ["eager", "vectorised"]}, {}, deviation=0.1)) == {
-        "graph": "discriminator noisy(deviation=0.1) needs the driver eager or vectorised"
-    }
-    assert refusals(objective=(part("counting", {"driver": "eager"}),)) == {
-        "vectorised": "loss counting needs the driver eager",
-        "graph": "loss counting needs the driver eager",
-    }
-
-
-def test_each_driver_is_refused_for_the_first_part_that_leaves_it_out():
-    penalty = part("adaptive", {"driver": "eager"})
-    assert refusals(generator=part("wide", {"driver": ("eager", "graph")}), objective=(HINGE, penalty)) == {
-        "vectorised": "generator wide needs the driver eager or graph",
-        "graph": "penalty adaptive needs the driver eager",
-    }
-
-
-def test_a_parameter_may_say_which_drivers_a_part_can_have():
-    for driver, expected in (("vectorised", {"graph"}), ("eager", {"vectorised", "graph"})):
-        generator = part("wide", {"driver": ("eager", "{faster}")}, {}, faster=driver)
-        check_part("generator", generator)
-        assert refusals(generator=generator).keys() == expected
 
 
 def test_mixing_is_read_from_defaults_too():
@@ -320,6 +177,15 @@ ALLOWED = [
     ("generator", "needs", "data", "points"),
     ("discriminator", "gives", "logits", "vector"),
     ("discriminator", "gives", "mixes_batch", {"norm": ("batch",)}),
+    ("discriminator", "gives", "outputs", 4),
+    ("generator", "gives", "codes", (10, 2)),
+    ("loss", "needs", "codes", (0, 0)),
+    ("loss", "needs", "heads", ("features", "classes")),
+    ("penalty", "needs", "heads", "features"),
+    ("loss", "needs", "labels", True),
+    ("method", "needs", "encoder", True),
+    ("method", "gives", "alone", False),
+    ("augmentation", "needs", "driver", ("eager", "graph")),
     ("dataset", "gives", "splits", (0, 50)),
     ("dataset", "gives", "samples", 1),
     ("dataset", "gives", "classes", 0),
@@ -337,6 +203,60 @@ def test_what_a_contract_may_state_may_be_a_parameters_too(kind, side, key, valu
         checked = stating(kind, side, key, stated, held=value)
         check_contract(kind, replace(checked.component, measures=measures))
         check_part(kind, checked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "key", "value", "expected"),
+    [
+        ("discriminator", "gives", "outputs", 0, "an integer of at least 1"),
+        ("discriminator", "gives", "heads", ("features",), "a mapping of heads to True or to the parameters"),
+        ("discriminator", "gives", "heads", {"features": "always"}, "a mapping of heads to True or to the parameters"),
+        ("generator", "gives", "codes", 10, "two integers"),
+        ("loss", "needs", "codes", (10, -1), "two integers"),
+        ("loss", "needs", "codes", (10, 1, 1), "two integers"),
+        ("loss", "needs", "labels", {"conditional": (True,)}, "True or False"),
+        ("generator", "needs", "labels", "conditional", "True, False or a mapping of parameters to values"),
+        ("loss", "needs", "heads", (), "a word or a tuple of words"),
+        ("method", "gives", "alone", "yes", "True or False"),
+    ],
+)
+def test_what_is_stated_of_labels_heads_and_codes_has_a_form(kind, side, key, value, expected):
+    with pytest.raises(PluginError) as caught:
+        check_contract(kind, Component("any", "nowhere:at_all", "", **{side: {key: value}}))
+    assert f"{kind} any: `{side}` has {key}={value!r}, expected {expected}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "side", "key"), [("augmentation", "needs", "heads"), ("method", "needs", "labels")])
+def test_what_a_kind_cannot_state_is_unknown(kind, side, key):
+    with pytest.raises(PluginError, match=f"{kind} any: `{side}` has the unknown key '{key}'"):
+        check_contract(kind, Component("any", "nowhere:at_all", "", **{side: {key: True}}))
+
+
+def test_a_condition_holds_where_it_is_true_or_where_one_of_its_parameters_has_one_of_the_values():
+    condition = {"conditioning": ("concat", "projection"), "always": True}
+    for chosen, expected in (
+        ({"conditioning": "concat"}, ["conditioning=concat"]),
+        ({"conditioning": "none"}, []),
+        ({"conditioning": "projection", "always": True}, ["conditioning=projection", "always=True"]),
+        ({}, []),
+    ):
+        choice = part("any", {}, {}, **chosen).choice
+        assert holding(condition, choice) == expected
+        assert holds(condition, choice) is bool(expected)
+    anything = part("any").choice
+    assert holds(True, anything)  # noqa: FBT003 - what a contract may state
+    assert [holds(stated, anything) for stated in (False, None, "yes", {})] == [False] * 4
+
+
+def test_a_network_takes_classes_if_it_could_use_labels_and_labels_if_it_does():
+    needs = {"labels": {"conditioning": ("concat",)}, "classes": {"conditioning": ("auxiliary",)}}
+    for chosen, labels in (("concat", True), ("auxiliary", False), ("none", False)):
+        critic = part("mlp", needs, {}, conditioning=chosen)
+        assert takes_classes(critic.component)
+        assert takes_labels(critic.component, critic.choice) is labels
+    assert takes_classes(part("aux", {"classes": True}).component)
+    assert not takes_classes(part("plain").component)
+    assert not takes_labels(part("plain").component, part("plain").choice)
 
 
 def test_parameters_may_stand_inside_a_tuple():

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from small import registry
 
+from ganbench.choices import parse_objective
 from ganbench.errors import SuiteError
-from ganbench.evaluations import Asked, measured_as
+from ganbench.evaluations import Asked, Finder, measured_as
 from ganbench.plan import plan, references_of
 from ganbench.suite import suite_from
 from ganbench.terms import Choice
@@ -91,3 +92,44 @@ def test_the_references_of_an_evaluation_are_those_that_its_data_allow():
     for choice, expected in ((RING, ["real_floor", "perfect", "noise"]), (DIGITS, ["real_floor", "noise"])):
         references = references_of(*measured_as(Asked(choice), registry()))
         assert [reference.name for reference in references] == expected
+
+
+# --- the parts of an objective
+
+
+def finder():
+    return Finder(registry(), lambda *keys: "/".join(map(str, keys)))
+
+
+def found(written):
+    return finder().objective(parse_objective(written), "loss", 2)
+
+
+def test_each_part_of_an_objective_is_found_with_its_kind_and_its_parameters():
+    parts = found("hinge + unrolled(steps=2) + r1 + instance-noise")
+    assert [(part.kind, str(part.part)) for part in parts] == [
+        ("loss", "hinge"),
+        ("method", "unrolled(steps=2)"),
+        ("penalty", "r1"),
+        ("augmentation", "instance-noise"),
+    ]
+    assert {part.place for part in parts} == {"loss/2"}
+    assert parts[2].part.choice.get("gamma") == 10.0
+    assert [(part.kind, str(part.part)) for part in found({"name": "vae", "beta": 2})] == [("method", "vae(beta=2.0)")]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("hinge + ada + diffaugment", "loss/2: expected at most one augmentation, got ada and diffaugment"),
+        ("hinge + top-k + unrolled(steps=3)", "loss/2: expected at most one method, got top-k and unrolled(steps=3)"),
+        ("vae + r1", "loss/2: vae is a method, and what stands alone takes nothing beside it."),
+        ("hinge + r1(gama=1)", "loss/2: penalty 'r1': no parameter 'gama'. Did you mean 'gamma'?"),
+        ("r1", "loss/2: no loss or method named 'r1'. There is a penalty of that name."),
+        ("hinge + lsgan", "loss/2: no penalty, augmentation or method named 'lsgan'. There is a loss of that name."),
+    ],
+)
+def test_an_objective_that_cannot_be_names_its_place(written, message):
+    with pytest.raises(SuiteError) as caught:
+        found(written)
+    assert str(caught.value).startswith(message)

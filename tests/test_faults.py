@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from ganbench.building import Workshop
 from ganbench.errors import DataError, SuiteError
 from ganbench.faults import CLEARLY, CONTROL, FaultTable, faults, measure_faults, parted
 from ganbench.plugins import discover
 from ganbench.protocols import Data, Modes, Places
 from ganbench.terms import Choice
+from ganbench.workshop import Workshop
 
 IMAGE_METRICS = (
     "frechet",

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from ganbench import floors
-from ganbench.building import Workshop
 from ganbench.floors import EMBEDDED, measure_floors
 from ganbench.glossary import shipped_floors, terms_of
 from ganbench.plugins import discover
 from ganbench.protocols import Places
 from ganbench.terms import Choice
+from ganbench.workshop import Workshop
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,12 @@ import pytest
 import torch
 from small import registry, trial
 
-from ganbench.building import build_engine, build_group, load_data, open_workshop
+from ganbench.building import build_engine, build_group
 from ganbench.drivers import Driver
 from ganbench.graphs import WARM_UP_STEPS, CapturedStep
 from ganbench.protocols import Places
 from ganbench.seeding import stream
+from ganbench.workshop import load_data, open_workshop
 
 NETS = "mlp(width=8, depth=2)"
 

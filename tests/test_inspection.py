@@ -7,12 +7,12 @@ import torch
 from small import registry
 
 from ganbench import doctor
-from ganbench.building import Workshop, load_data
 from ganbench.choices import resolve
 from ganbench.errors import PluginError
 from ganbench.inspection import CheckedDensity, check_data
 from ganbench.protocols import Data, Modes, Places
 from ganbench.terms import Choice, Component
+from ganbench.workshop import Workshop, load_data
 
 LABEL = "dataset 'own' of plugin 'mine'"
 NAN, INFINITY = float("nan"), float("inf")

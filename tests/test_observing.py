@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from small import Constant, LinearCritic, registry, trial
+from torch import nn
 
-from ganbench.building import build_evaluator, load_data, open_workshop
+from ganbench.building import build_evaluator
 from ganbench.events import EventLog, last_event
 from ganbench.observing import RESAMPLES, Observer
 from ganbench.players import Players, averaged
 from ganbench.protocols import Places
+from ganbench.stepping import Diverged
 from ganbench.store import CURVE, Store
+from ganbench.submissions import evaluation_labels
 from ganbench.terms import Spent
-from ganbench.training import Diverged
+from ganbench.workshop import load_data, open_workshop
 
 
 @pytest.fixture
@@ -102,3 +107,55 @@ def test_a_look_draws_nothing_from_the_global_random_numbers(observer, players):
     before = torch.get_rng_state()
     looked(observer[0], players, final=True)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- generators that are asked for classes
+
+
+class Listed(nn.Module):
+    """Even pictures whose shade is 20 times their label; it remembers what it was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.asked = nn.Parameter(torch.zeros(())), []
+
+    def forward(self, latents, labels=None):
+        self.asked.append(labels)
+        shades = torch.zeros(len(latents)) if labels is None else labels.float() * 20 / 127.5 - 1
+        return shades.reshape(-1, 1, 1, 1).expand(-1, 1, 8, 8) + 0 * self.weight
+
+
+@pytest.fixture(params=[True, False], ids=["conditional", "unconditional"])
+def looking(request, tmp_path, monkeypatch):
+    """An observer of a generator of digits, and what its metrics were told."""
+    made = trial("digits", metrics=["frechet"], samples=200)
+    workshop = open_workshop(registry(), Places())
+    data = load_data(workshop, made.dataset)
+    evaluator = build_evaluator(workshop, data, made.dataset, made.evaluation)
+    attempt, told = Store(tmp_path).begin(made), []
+    monkeypatch.setattr(evaluator, "scores", lambda *given: told.append(given) or ())
+    events = EventLog(attempt, made.budget)
+    seen = Observer(made, attempt, data, evaluator, workshop.device, events, conditional=request.param)
+    generator = Listed()
+    seen.look(Players(generator, LinearCritic(1.0), None, (1, 8, 8)), Spent(steps=3), {}, final=True)
+    return request.param, data, generator, told, attempt
+
+
+def test_metrics_are_told_the_classes_that_the_generator_was_asked_for(looking):
+    conditional, data, generator, [(samples, labels, resamples)], _ = looking
+    assert resamples == RESAMPLES
+    if not conditional:
+        assert labels is None
+        assert generator.asked == [None]
+        return
+    assert torch.equal(torch.cat(generator.asked), labels)
+    assert torch.equal(samples[:, 0, 0, 0].long(), 20 * labels)
+    assert torch.equal(labels, evaluation_labels(0, data.train_labels, 200))
+
+
+def test_the_picture_of_a_conditional_generator_has_a_row_for_each_of_the_first_classes(looking):
+    conditional, *_, attempt = looking
+    with Image.open(attempt.path / "samples-00000003.png") as grid:
+        middles = np.asarray(grid)[4::9, 4::9, 0]
+    shades = [20 * row for row in range(8)] if conditional else [128] * 8
+    assert (middles == np.array(shades)[:, None]).all()

@@ -7,10 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from ganbench.errors import ChoiceError
 from ganbench.penalties import (
+    at_least_one,
     gradient_norms,
     gradient_penalty,
     interpolate,
+    lipschitz_penalty,
+    nonnegative,
+    pulling_away,
     squared_gradient_norms,
     zero_centred_penalty,
 )
@@ -130,6 +135,61 @@ def test_the_gradient_penalty_of_a_curved_critic_is_taken_between_real_and_fake(
     real, fake = normal(6, 2), normal(6, 2, seed=1)
     norms = interpolate(real, fake, rng(5)).square().sum(dim=1).sqrt()
     assert_close(gradient_penalty(half_square, real, fake, 2.5, rng(5)), 2.5 * (norms - 1) ** 2)
+
+
+def test_a_lipschitz_penalty_is_taken_where_it_is_asked_for():
+    points = torch.tensor([[3.0, 4.0], [0.0, 0.5]], dtype=torch.float64)
+    assert_close(lipschitz_penalty(half_square, points, 2.0), torch.tensor([32.0, 0.5], dtype=torch.float64))
+
+
+def test_a_one_sided_penalty_is_paid_only_where_the_critic_is_steeper_than_1():
+    points = torch.tensor([[3.0, 4.0], [0.0, 0.5], [0.6, 0.8]], dtype=torch.float64)
+    paid = lipschitz_penalty(half_square, points, 2.0, one_sided=True)
+    assert_close(paid, torch.tensor([32.0, 0.0, 0.0], dtype=torch.float64))
+
+
+def test_pulling_away_is_the_mean_squared_cosine_to_the_other_samples():
+    features = torch.tensor([[1.0, 0.0], [0.0, 5.0], [2.0, 2.0]], dtype=torch.float64)  # at 90° and twice 45°
+    assert_close(pulling_away(features), torch.tensor([0.25, 0.25, 0.5], dtype=torch.float64))
+
+
+def test_the_mean_of_pulling_away_is_the_published_double_sum():
+    features = normal(7, 5)
+    pairs = [
+        (one @ other / (one.norm() * other.norm())) ** 2
+        for i, one in enumerate(features)
+        for j, other in enumerate(features)
+        if i != j
+    ]
+    assert_close(pulling_away(features).mean(), sum(pairs) / (7 * 6))
+
+
+def test_pulling_away_does_not_depend_on_the_length_of_features_and_knows_samples_without_any():
+    features = normal(7, 5)
+    lengths = torch.arange(1.0, 8.0, dtype=torch.float64).unsqueeze(1)
+    assert_close(pulling_away(features * lengths), pulling_away(features))
+    features[2] = 0
+    features.requires_grad_()
+    (slope,) = torch.autograd.grad(pulling_away(features).sum(), features)
+    assert torch.isfinite(slope).all()
+    assert_close(pulling_away(features)[2], torch.tensor(0.0, dtype=torch.float64))
+
+
+def test_a_sample_alone_is_pulled_away_from_nothing():
+    assert_close(pulling_away(normal(1, 5)), torch.zeros(1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("value", [-1.0, math.nan])
+def test_a_negative_weight_is_refused_by_its_owners_name(value):
+    with pytest.raises(ChoiceError, match=rf"^hinge: margin is {value}, expected 0 or more$"):
+        nonnegative("hinge", "margin", value)
+    assert nonnegative("hinge", "margin", 0.0) == 0.0
+
+
+def test_an_interval_of_less_than_1_is_refused_by_its_owners_name():
+    with pytest.raises(ChoiceError, match=r"^r1: every is 0, expected 1 or more$"):
+        at_least_one("r1", "every", 0)
+    assert at_least_one("r1", "every", 1) == 1
 
 
 def test_a_linear_critic_pays_in_r1_half_gamma_times_the_squared_weight_norm():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganbench.pictures import FAKE_COLOUR, PLOT_PIXELS, REAL_COLOUR, draw_samples, image_grid, point_plot
+from ganbench.pictures import FAKE_COLOUR, PLOT_PIXELS, REAL_COLOUR, by_class, draw_samples, image_grid, point_plot
 from ganbench.protocols import Data
 
 SQUARE = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -85,3 +85,42 @@ def test_a_picture_of_samples_is_a_png(tmp_path, samples, heldout):
     with Image.open(tmp_path / "samples.png") as picture:
         assert picture.format == "PNG"
         assert picture.mode == "RGB"
+
+
+# --- a row for each class
+
+
+def of_labels(labels):
+    """Each sample tells its place and its label."""
+    return torch.stack([torch.arange(len(labels)), labels], 1)
+
+
+def test_each_row_of_a_grid_shows_the_first_samples_of_a_class_in_their_order():
+    labels = torch.arange(10).repeat(20)  # 0, 1, …, 9, 0, 1, …: sample 10k + c is the kth of class c
+    shown = by_class(of_labels(labels), labels)
+    assert shown.shape == (64, 2)
+    assert [row[:, 1].tolist() for row in shown.split(8)] == [[label] * 8 for label in range(8)]
+    assert [row[:, 0].tolist() for row in shown.split(8)] == [list(range(label, 80, 10)) for label in range(8)]
+
+
+def test_fewer_classes_than_rows_begin_again_with_the_samples_that_follow():
+    labels = torch.tensor([2, 5, 7] * 30)
+    shown = by_class(of_labels(labels), labels)
+    assert [row[0, 1].item() for row in shown.split(8)] == [2, 5, 7, 2, 5, 7, 2, 5]
+    assert shown[:8, 0].tolist() == list(range(0, 24, 3))
+    assert shown[24:32, 0].tolist() == list(range(24, 48, 3))
+    assert shown[48:56, 0].tolist() == list(range(48, 72, 3))
+
+
+def test_where_a_class_has_too_few_samples_all_stay_in_their_own_order():
+    labels = torch.tensor([0] * 100 + [1] * 31)
+    samples = of_labels(labels)
+    assert torch.equal(by_class(samples, labels), samples)
+    enough = torch.tensor([0] * 100 + [1] * 32)
+    assert by_class(of_labels(enough), enough)[8:16, 1].tolist() == [1] * 8
+
+
+def test_classes_that_a_grid_has_no_row_for_may_have_few_samples():
+    labels = torch.cat([torch.arange(8).repeat(8), torch.tensor([9])])
+    shown = by_class(of_labels(labels), labels)
+    assert shown[:, 1].tolist() == [label for label in range(8) for _ in range(8)]

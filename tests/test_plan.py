@@ -25,6 +25,9 @@ def loss(margin: float = 1.0): ...
 def gp_loss(weight: float = 10.0): ...
 def listed(scales: tuple[float, ...] = (1.0,)): ...
 def penalty(gamma: float = 1.0): ...
+def blur(strength: float = 0.5): ...
+def unrolled(steps: int = 5): ...
+def vae(weight: float = 1.0): ...
 def points(places): ...
 def pictures(places, resolution: int = 32): ...
 def metric(): ...
@@ -54,6 +57,12 @@ OFFERS = [
     ("loss", "wgan-gp", "gp_loss", INDEPENDENT, {}, None),
     ("loss", "listed", "listed", {}, {}, None),
     ("penalty", "r1", "penalty", INDEPENDENT, {}, None),
+    ("penalty", "lecam", "penalty", {}, {}, None),
+    ("augmentation", "blur", "blur", {}, {}, None),
+    ("augmentation", "cutout", "blur", {"data": "images"}, {}, None),
+    ("method", "unrolled", "unrolled", {"driver": "eager"}, {}, None),
+    ("method", "top-k", "unrolled", {}, {}, None),
+    ("method", "vae", "vae", {}, {"alone": True}, RECIPE),
     ("dataset", "ring", "points", {}, {**POINTS, "modes": 8, "density": True}, None),
     ("dataset", "measured", "points", {}, {**POINTS, "splits": (0, 50)}, None),
     ("dataset", "digits", "pictures", {}, {**PICTURES, "samples": 898}, None),
@@ -185,9 +194,12 @@ def test_parameters_are_those_of_the_component_and_defaults_are_in_the_trial(reg
         ),
         (
             {"matrix": matrix(loss=["hinge", "wgan", "hing"])},
-            "[matrix] loss[2]: no loss named 'hing'. Did you mean 'hinge'? Known: hinge, listed, wgan",
+            "[matrix] loss[2]: no loss or method named 'hing'. Did you mean 'hinge'? Known: ",
         ),
-        ({"matrix": matrix(loss=["hinge + r2"])}, "[matrix] loss[0]: no penalty named 'r2'. Did you mean 'r1'?"),
+        (
+            {"matrix": matrix(loss=["hinge + r2"])},
+            "[matrix] loss[0]: no penalty, augmentation or method named 'r2'. Did you mean 'r1'?",
+        ),
         (
             {"matrix": matrix(["mlp(widht=3)"])},
             "[matrix] generator[0]: generator 'mlp': no parameter 'widht'. Did you mean 'width'?",
@@ -331,6 +343,132 @@ def test_a_variant_may_have_a_budget_of_its_own(registry):
     ]
 
 
+# --- what is added to a loss
+
+
+def objectives(registry, *losses, **changes):
+    return [trial.variant.objective for trial in plan(small(matrix=matrix(loss=losses), **changes), registry).trials]
+
+
+def test_a_loss_takes_penalties_and_one_augmentation_and_one_method_in_any_order(registry):
+    trial = only_trial(registry, matrix=matrix(loss=["wgan + unrolled(steps=2) + lecam + r1(gamma=2)"]))
+    variant = trial.variant
+    assert (variant.loss.name, variant.method.name, variant.augmentation) == ("wgan", "unrolled", None)
+    assert [str(choice) for choice in variant.penalties] == ["lecam", "r1(gamma=2.0)"]
+    assert variant.method.get("steps") == 2
+    trial = only_trial(registry, matrix=matrix(loss=["hinge + blur(strength=2) + r1"]))
+    assert (str(trial.variant.augmentation), trial.variant.method) == ("blur(strength=2.0)", None)
+    assert trial.variant.objective == "hinge + r1 + blur(strength=2.0)"
+    assert [kind for kind, _ in trial.variant.objective_parts] == ["loss", "penalty", "augmentation"]
+    assert [kind for kind, _ in trial.variant.parts] == [
+        "generator", "discriminator", "loss", "penalty", "augmentation",
+    ]  # fmt: skip
+
+
+def test_the_place_of_an_augmentation_among_penalties_changes_no_key(registry):
+    keys = {
+        only_trial(registry, matrix=matrix(loss=[written])).key
+        for written in ("hinge + r1 + lecam + blur", "hinge + blur(strength=0.5) + r1 + lecam", "hinge+r1+blur+lecam")
+    }
+    assert len(keys) == 1
+    assert only_trial(registry, matrix=matrix(loss=["hinge + r1 + lecam"])).key not in keys
+    assert only_trial(registry, matrix=matrix(loss=["hinge + r1 + lecam + blur(strength=1)"])).key not in keys
+
+
+def test_in_a_table_whatever_is_added_stands_among_the_penalties(registry):
+    table = {"name": "wgan-gp", "weight": 3, "penalties": ["blur", {"name": "r1", "gamma": 2}]}
+    assert objectives(registry, table, {"name": "vae", "weight": 2}) == [
+        "wgan-gp(weight=3.0) + r1(gamma=2.0) + blur",
+        "vae(weight=2.0)",
+    ]
+
+
+def test_a_method_stands_alone_where_a_loss_would_and_brings_its_recipe(registry):
+    trial = only_trial(registry, matrix=matrix(loss=["vae"]))
+    assert (trial.variant.loss, trial.variant.method.name, trial.variant.objective) == (None, "vae", "vae")
+    assert (trial.training.generator, trial.training.discriminator) == (RECIPE.generator, RECIPE.discriminator)
+    assert trial.training.discriminator_steps == 5
+    beside = only_trial(registry, matrix=matrix(loss=["wgan + unrolled"]))
+    assert beside.training.clip == RECIPE.clip
+    assert only_trial(registry, matrix=matrix(loss=["hinge + unrolled"])).training.generator == Optimiser()
+
+
+def test_a_penalty_among_other_things_adapts_a_critic_too(registry):
+    suite = small(datasets=["digits"], matrix=matrix(["mlp"], ["conv"], ["hinge + blur", "hinge + blur + r1"]))
+    assert variants(plan(suite, registry)) == [
+        "mlp / conv / hinge + blur",
+        "mlp / conv(norm=layer) / hinge + r1 + blur",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("hinge + blur + cutout", "expected at most one augmentation, got blur and cutout"),
+        ("hinge + blur(strength=1) + r1 + blur", "expected at most one augmentation, got blur(strength=1) and blur"),
+        ("hinge + unrolled + top-k", "expected at most one method, got unrolled and top-k"),
+        ("vae + unrolled", "vae is a method, and what stands alone takes nothing beside it"),
+        ("hinge + blur(strenth=1)", "augmentation 'blur': no parameter 'strenth'. Did you mean 'strength'?"),
+        ("hinge + unrolled(steps=many)", "method 'unrolled': parameter 'steps': expected an integer, got 'many'"),
+    ],
+)
+def test_an_objective_that_cannot_be_is_refused_with_its_place(registry, written, message):
+    suite = small(matrix=matrix(loss=["hinge", written]))
+    assert refused(registry, suite).startswith(f"suite small.toml, [matrix] loss[1]: {message}")
+    entry = {"generator": "mlp", "discriminator": "mlp", "loss": written}
+    assert refused(registry, small(variants=[entry])).startswith(f"suite small.toml, [[variants]][0] loss: {message}")
+
+
+@pytest.mark.parametrize(
+    ("written", "nearest"),
+    [("hinge + blurr", "blur"), ("hinge + unroled", "unrolled"), ("hinge + lecm", "lecam"), ("vea", "vae")],
+)
+def test_a_name_that_nothing_has_is_compared_with_all_that_could_stand_there(registry, written, nearest):
+    message = refused(registry, small(matrix=matrix(loss=["hinge", written])))
+    assert message.startswith("suite small.toml, [matrix] loss[1]: no ")
+    assert f"Did you mean '{nearest}'?" in message
+
+
+@pytest.mark.parametrize(
+    ("written", "name"), [("hinge + wgan", "wgan"), ("r1 + hinge", "r1"), ("blur", "blur"), ("hinge + mlp", "mlp")]
+)
+def test_a_name_of_what_cannot_stand_there_is_known_as_what_it_is(registry, written, name):
+    message = refused(registry, small(matrix=matrix(loss=["hinge", written])))
+    kind = {"wgan": "a loss", "r1": "a penalty", "blur": "an augmentation", "mlp": "a generator"}[name]
+    assert f"named '{name}'. There is {kind} of that name." in message
+
+
+def with_offers(registry, *offers):
+    return Registry((*registry.offers, *offers))
+
+
+def test_a_name_of_two_kinds_is_not_clear(registry):
+    twice = with_offers(registry, offer("augmentation", "r1", "blur", {}, {}, None))
+    message = refused(twice, small(matrix=matrix(loss=["hinge + r1"])))
+    assert message.startswith(
+        "suite small.toml, [matrix] loss[0]: 'r1' is the name of a penalty and of an augmentation"
+    )
+
+
+def test_an_owner_makes_a_name_of_two_kinds_clear(registry):
+    other = replace(offer("augmentation", "r1", "blur", {}, {}, None), owner="others")
+    variant = only_trial(with_offers(registry, other), matrix=matrix(loss=["hinge + others:r1"])).variant
+    assert (variant.penalties, str(variant.augmentation)) == ((), "others:r1")
+
+
+def test_what_cannot_be_added_is_skipped_with_the_reason(registry):
+    planned = plan(small(matrix=matrix(loss=["hinge + cutout", "unrolled", "hinge + vae"])), registry)
+    assert [(item.variant, item.reason) for item in planned.skipped] == [
+        ("mlp / mlp / hinge + cutout", "augmentation cutout needs images, ring has points"),
+        (
+            "mlp / mlp / unrolled",
+            "method unrolled needs a loss: write it behind one, as 'nonsaturating + unrolled'",
+        ),
+        ("mlp / mlp / hinge + vae", "method vae has an objective of its own, and takes nothing beside it: hinge"),
+    ]
+    assert planned.trials == ()
+
+
 def names(evaluation):
     return [choice.name for choice in evaluation.metrics]
 
@@ -423,6 +561,35 @@ def test_a_glob_matches_a_default_that_is_written_out_and_any_spacing(registry):
 def test_a_losses_name_alone_does_not_match_it_with_penalties(registry):
     suite = small(matrix=matrix(loss=["hinge", "hinge + r1(gamma=2)"]), exclude=[{"loss": "hinge"}])
     assert variants(plan(suite, registry)) == ["mlp / mlp / hinge + r1(gamma=2.0)"]
+
+
+ADDED = ("hinge", "hinge + r1(gamma=2) + blur", "wgan + unrolled(steps=2)", "vae")
+
+
+@pytest.mark.parametrize(
+    ("glob", "left"),
+    [
+        ("*blur*", [0, 2, 3]),
+        ("hinge + r1 + blur", [0, 2, 3]),
+        ("hinge + r1(gamma=2) + blur", [0, 2, 3]),
+        ("hinge + r1(gamma=2.0) + blur", [0, 2, 3]),
+        ("*+*", [0, 3]),
+        ("* + unrolled", [0, 1, 3]),
+        ("vae", [0, 1, 2]),
+        ("hinge", [1, 2, 3]),
+    ],
+)
+def test_a_glob_is_held_against_all_that_an_objective_is_made_of(registry, glob, left):
+    expected = [objectives(registry, ADDED[place])[0] for place in left]
+    assert objectives(registry, *ADDED, exclude=[{"loss": glob}]) == expected
+    picked = plan(small(matrix=matrix(loss=ADDED)), registry, [f"loss={glob}"]).trials
+    assert {trial.variant.objective for trial in picked} == set(objectives(registry, *ADDED)) - set(expected)
+
+
+def test_an_override_may_be_for_what_is_added_to_a_loss(registry):
+    override = [{"loss": "*+ unrolled*", "training": {"batch_size": 8}}]
+    planned = plan(small(matrix=matrix(loss=ADDED), override=override), registry)
+    assert [trial.training.batch_size for trial in planned.trials] == [64, 64, 8, 64]
 
 
 def test_a_list_in_a_choice_is_no_set_of_characters(registry):

@@ -3,27 +3,11 @@ import copy
 import odd
 import pytest
 import torch
-from small import Constant
+from small import Constant, Copying, Headed, LinearCritic, Told
 from torch import nn
 
 from ganbench.errors import PluginError
-from ganbench.players import arranged, pack, packed_shape, sample
-
-
-def test_packing_joins_consecutive_samples_on_the_channel_axis():
-    images = torch.arange(16).reshape(4, 1, 2, 2)
-    packed = pack(images, 2)
-    assert packed.shape == (2, 2, 2, 2)
-    assert torch.equal(packed[1, 0], images[2, 0])
-    assert torch.equal(packed[1, 1], images[3, 0])
-    assert pack(torch.arange(8).reshape(4, 2), 2).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert packed_shape((3, 8, 8), 2) == (6, 8, 8)
-    assert packed_shape((2,), 3) == (6,)
-
-
-def test_without_packing_samples_are_the_very_same():
-    samples = torch.zeros(4, 2)
-    assert pack(samples, 1) is samples
+from ganbench.players import Players, arranged, full, sample
 
 
 def test_sampling_leaves_the_mode_and_the_global_random_state_as_they_were():
@@ -60,6 +44,138 @@ def test_what_a_generator_draws_for_itself_is_the_same_every_time():
 def test_a_generator_that_fails_in_sampling_is_named():
     with pytest.raises(PluginError, match=r"^the generator 'x' raised"):
         sample(nn.Linear(3, 2), torch.zeros(4, 2), "the generator 'x'")
+
+
+def test_samples_are_made_for_the_labels_in_their_order_whatever_the_chunk():
+    labels = torch.tensor([3, 0, 2, 2, 1, 4, 0])
+    for chunk in (2, 3, 500):
+        samples = sample(Copying(), torch.zeros(7, 2), chunk=chunk, labels=labels)
+        assert torch.equal(samples, labels.float().unsqueeze(1).expand(7, 2))
+
+
+# --- who is told labels
+
+
+BOTH = frozenset(("generator", "discriminator"))
+LABELS = torch.tensor([2, 0, 1, 1])
+
+
+def told(*names):
+    return Players(Copying(), Told(1.0, 0.0), None, (2,), told=frozenset(names))
+
+
+def test_players_that_are_told_labels_get_those_of_the_batch():
+    players = told(*BOTH)
+    assert players.fake(torch.zeros(4, 2), LABELS).tolist() == [[2.0, 2.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
+    samples = torch.tensor([[1.0, 9.0], [2.0, 9.0], [3.0, 9.0], [4.0, 9.0]])
+    assert players.logits(samples, LABELS).tolist() == [1 * 3, 2 * 1, 3 * 2, 4 * 2]
+
+
+def test_players_that_are_not_told_labels_do_not_get_them():
+    players = Players(Constant(), LinearCritic(1.0, 1.0), None, (2,))
+    assert players.fake(torch.zeros(4, 2), LABELS).shape == (4, 2)
+    assert players.logits(torch.ones(4, 2), LABELS).tolist() == [2.0] * 4
+    only_critic = Players(Constant(), Told(1.0, 1.0), None, (2,), told=frozenset(["discriminator"]))
+    assert only_critic.fake(torch.zeros(4, 2), LABELS).shape == (4, 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "label"),
+    [
+        (lambda players, labels: players.logits(torch.ones(3, 2), labels), "the discriminator"),
+        (lambda players, labels: players.judge(torch.ones(3, 2), labels), "the discriminator"),
+        (lambda players, labels: players.fake(torch.ones(3, 2), labels), "the generator"),
+    ],
+)
+def test_another_number_of_samples_than_of_labels_is_refused_with_both_numbers(asked, label):
+    with pytest.raises(PluginError, match=rf"^{label} was called with 3 samples, and there are labels of .*4"):
+        asked(told(*BOTH), LABELS)
+    with pytest.raises(PluginError, match=rf"^{label} was called with 3 samples, and there are no labels"):
+        asked(told(*BOTH), None)
+
+
+# --- what a critic gives
+
+
+class Vectors(nn.Module):
+    """Samples (N, D) to vectors (N, 3), or to logits of a length."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.layer, self.outputs = nn.Linear(2, 3), outputs
+
+    def forward(self, samples):
+        return self.layer(samples)[:, : self.outputs].squeeze(1)
+
+
+def test_a_critic_with_outputs_gives_a_vector_a_sample_and_one_without_a_number():
+    samples = torch.ones(4, 2)
+    assert Players(Constant(), Vectors(3), None, (2,), outputs=3).logits(samples).shape == (4, 3)
+    assert Players(Constant(), Vectors(1), None, (2,)).logits(samples).shape == (4,)
+
+
+@pytest.mark.parametrize(("given", "stated", "expected"), [(3, 1, "(4,)"), (1, 3, "(4, 3)"), (2, 3, "(4, 3)")])
+def test_a_critic_that_gives_other_outputs_than_it_states_is_named(given, stated, expected):
+    players = Players(Constant(), Vectors(given), None, (2,), outputs=stated, discriminator_label="the critic 'x'")
+    with pytest.raises(PluginError) as caught:
+        players.logits(torch.ones(4, 2))
+    shape = (4,) if given == 1 else (4, given)
+    assert str(caught.value) == f"the critic 'x' gave a tensor of shape {shape}, expected a tensor of shape {expected}"
+
+
+def test_judge_gives_the_logits_and_every_head():
+    verdict = Players(Constant(), Headed(1.0, 2.0), None, (2,)).judge(torch.tensor([[1.0, 1.0], [0.0, 3.0]]))
+    assert {name: value.tolist() for name, value in verdict.items()} == {
+        "logits": [3.0, 6.0],
+        "features": [[2.0, 2.0], [0.0, 6.0]],
+    }
+
+
+def test_judge_is_told_labels_too():
+    class Both(Told):
+        def judge(self, samples, labels):
+            return {"logits": self(samples, labels), "classes": labels}
+
+    players = Players(Copying(), Both(1.0, 0.0), None, (2,), told=frozenset(["discriminator"]))
+    assert players.judge(torch.ones(4, 2), LABELS)["logits"].tolist() == [3.0, 1.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"features": torch.zeros(4, 2)},
+            "the discriminator: judge gave the heads ['features'], expected",
+        ),
+        ({"logits": None}, "the discriminator: judge gave a NoneType as 'logits', expected a tensor"),
+        ({}, "the discriminator: judge gave the heads [], expected a mapping with 'logits'"),
+        ({"logits": torch.zeros(4), "classes": None}, "the discriminator: judge"),
+        (torch.zeros(4), "the discriminator: judge gave a tensor of shape (4,), expected a mapping with 'logits'"),
+        (None, "the discriminator: judge gave a NoneType, expected a mapping with 'logits'"),
+        ({"logits": torch.zeros(4, 1)}, "the discriminator: judge gave a tensor of shape (4, 1), expected a tensor"),
+        (ValueError("no idea"), "the discriminator raised ValueError: no idea"),
+    ],
+)
+def test_heads_that_are_not_what_they_should_be_are_the_discriminators_mistake(given, message):
+    class Wrong(Headed):
+        def judge(self, samples):
+            if isinstance(given, Exception):
+                raise given
+            return given
+
+    with pytest.raises(PluginError) as caught:
+        Players(Constant(), Wrong(1.0, 1.0), None, (2,)).judge(torch.ones(4, 2))
+    assert str(caught.value).startswith(message)
+
+
+def test_what_comes_in_half_precision_goes_on_in_full():
+    class Half(Headed):
+        def judge(self, samples):
+            return {name: value.bfloat16() for name, value in super().judge(samples).items()}
+
+    verdict = Players(Constant(), Half(1.0, 2.0), None, (2,)).judge(torch.ones(4, 2))
+    assert {name: value.dtype for name, value in verdict.items()} == dict.fromkeys(verdict, torch.float32)
+    assert full(torch.zeros(2, dtype=torch.float64)).dtype == torch.float64
 
 
 # --- laid out to run faster
@@ -155,3 +271,15 @@ def test_channels_lie_in_a_row_for_large_pictures_and_rounding_is_all_that_chang
     faster = arranged(network, (3, side, side), (3, side, side))
     assert faster[0].weight.is_contiguous(memory_format=torch.channels_last) == channels_last
     torch.testing.assert_close(faster(pictures), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_network_that_is_told_labels_is_tried_out_with_some():
+    class Conditional(Plain):
+        def forward(self, latents, labels):
+            assert int(labels.max()) < 3
+            return self.layers(latents) * labels.unsqueeze(1)
+
+    faster = arranged(Conditional(), (2,), (4,), classes=3)
+    assert [place for place, layer in enumerate(faster.layers) if getattr(layer, "inplace", False)] == [1, 3]
+    unlabelled = arranged(Conditional(), (2,), (4,))
+    assert not any(getattr(layer, "inplace", False) for layer in unlabelled.layers)

@@ -17,7 +17,7 @@ from ganbench.errors import ChoiceError, PluginError
 from ganbench.loader import _MEASURE
 from ganbench.plugins import discover, listing, requirements
 from ganbench.signatures import parameters_of
-from ganbench.terms import Choice, Measure
+from ganbench.terms import KINDS, Choice, Measure
 
 pytestmark = pytest.mark.usefixtures("as_installed")
 
@@ -54,9 +54,7 @@ def test_every_shipped_plugin_loads_and_every_shipped_component_can_be_read():
     registry = discover()
     shipped = [offer for offer in registry.offers if offer.owner == "ganbench"]
     assert [str(broken) for broken in registry.broken if broken.owner == "ganbench"] == []
-    assert {offer.kind for offer in shipped} == {
-        "generator", "discriminator", "loss", "penalty", "dataset", "metric", "extractor",
-    }  # fmt: skip
+    assert {offer.kind for offer in shipped} == set(KINDS)
     for offer in shipped:
         required = [item.name for item in parameters_of(offer.component.target, offer.kind) if item.required]
         values = {"path": "pictures", "resolution": 32}
@@ -130,7 +128,7 @@ BROKEN = {
     ),
     "hook without prefix": (offering("x", hook="losses"), "unknown hook 'losses'. Did you mean 'ganbench_losses'?"),
     "unmarked hook": ("def ganbench_losses(): return []", "hook 'ganbench_losses' is not marked: put @hookimpl"),
-    "no hook": ("answer = 42", "has no hook, so it offers nothing. Known: ganbench_datasets, "),
+    "no hook": ("answer = 42", "has no hook, so it offers nothing. Known: ganbench_augmentations, "),
     "API version": (
         offering("x") + "GANBENCH_API = 2",
         "is written for version 2 of the plugin interface, and this ganbench has version 1: install",

@@ -10,12 +10,13 @@ import torch
 
 from ganbench import profiling
 from ganbench.accounting import count_flops
-from ganbench.building import build_engine, load_data, open_workshop
+from ganbench.building import build_engine
 from ganbench.errors import GanbenchError
 from ganbench.plugins import discover
 from ganbench.profiling import most_costly, present, profile
 from ganbench.protocols import Places
 from ganbench.terms import Choice
+from ganbench.workshop import load_data, open_workshop
 
 PHASES = {
     "data",

@@ -259,6 +259,7 @@ def run_with(tmp_path, monkeypatch):
     def start(perform, jobs=None, settings=None, **processes):
         stand_ins = Processes(perform, **processes)
         monkeypatch.setattr(runner, "LocalProcesses", stand_ins)
+        monkeypatch.setattr(runner, "_executor", lambda settings, workers: stand_ins(workers))
         watcher, store = Watcher(), Store(tmp_path / "results")
         jobs = jobs or [fabricate.trial(seed=seed) for seed in (0, 1, 2)]
         records = run(jobs, store, settings or Settings(device="cpu", workers=1, timeout_seconds=5.0), watcher)
@@ -353,6 +354,7 @@ def test_a_record_is_told_of_while_the_other_seeds_go_on(tmp_path, monkeypatch):
 
     watcher = Watcher(tick)
     monkeypatch.setattr(runner, "LocalProcesses", slow)
+    monkeypatch.setattr(runner, "_executor", lambda settings, workers: slow(workers))
     run([fabricate.trial(seed=seed) for seed in (0, 1)], Store(tmp_path), Settings(device="cpu", workers=1), watcher)
     assert told == [["diverged"], ["diverged", "ok"]]
 

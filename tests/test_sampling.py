@@ -9,12 +9,14 @@ from safetensors.torch import load_file, save_file
 from small import performed, reference, registry, trial
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
-from ganbench.building import Workshop, build_evaluator, load_data
+from ganbench.building import build_evaluator
 from ganbench.errors import GanbenchError, ResultsError
 from ganbench.protocols import Places
 from ganbench.sampling import draw, export, load_generator, scored_count, write_samples
 from ganbench.store import GENERATOR
+from ganbench.submissions import evaluation_labels
 from ganbench.trial import RESAMPLES
+from ganbench.workshop import Workshop, load_data
 
 WORKSHOP = Workshop(registry(), Places(), torch.device("cpu"))
 
@@ -95,6 +97,105 @@ def test_more_samples_begin_with_those_that_were_scored(ring):
     assert many.shape == (1200, 2)
     torch.testing.assert_close(many[:50], few, rtol=1e-5, atol=1e-6)
     assert not torch.equal(many[50:100], few)
+
+
+# --- generators that are asked for classes
+
+
+@pytest.fixture(scope="module")
+def shades(tmp_path_factory):
+    """A trial whose generator gives pictures as bright as their label, scored on 300 of them."""
+    made = trial(
+        "digits",
+        generator="shade",
+        discriminator="mlp(width=8, depth=1, conditioning=projection)",
+        points=2,
+        samples=300,
+        metrics=["heard", "conditional-accuracy", "classes"],
+    )
+    return performed(made, tmp_path_factory.mktemp("shades"))
+
+
+def test_a_conditional_trial_ends_well_and_is_scored_on_the_classes_that_were_asked_for(shades):
+    assert (shades.record().status, shades.record().message) == ("ok", "")
+    assert recorded(shades, "heard").value == 1.0
+    accuracy = recorded(shades, "conditional_accuracy_digits").value
+    assert 0 <= accuracy < 0.5  # an even grey is no digit
+    assert recorded(shades, "heard").n_fake == 300
+
+
+def test_a_generator_that_takes_no_labels_is_asked_for_no_class(tmp_path):
+    attempt = performed(
+        trial("digits", samples=50, metrics=["heard", "conditional-accuracy"], discriminator="mlp(width=8, depth=1)"),
+        tmp_path,
+    )
+    assert recorded(attempt, "heard").value is None
+    assert recorded(attempt, "conditional_accuracy_digits").value is None
+
+
+def test_classes_are_asked_for_as_often_as_they_are_in_the_training_split_and_drawn_again_alike(shades):
+    samples = draw(shades, WORKSHOP, 300)
+    labels = (samples[:, 0, 0, 0].float() * 9 / 255).round().long()
+    assert torch.equal(labels, evaluation_labels(0, load_data(WORKSHOP, shades.job().dataset).train_labels, 300))
+    assert labels.unique().numel() == 10
+    with Image.open(shades.path / "samples-00000006.png") as grid:
+        rows = np.asarray(grid)[4::9, 4::9, 0]  # the middle of each picture of a grid of 8 by 8
+    assert (rows == np.array([round(label * 255 / 9) for label in range(8)])[:, None]).all()
+
+
+def test_exported_pictures_of_a_conditional_generator_are_those_that_were_scored(shades, tmp_path):
+    assert export(shades, registry(), "cpu", None, tmp_path / "fake") == 300
+    made = shades.job()
+    data = load_data(WORKSHOP, made.dataset)
+    evaluator = build_evaluator(WORKSHOP, data, made.dataset, made.evaluation)
+    images = torch.from_numpy(pictures(tmp_path / "fake")).unsqueeze(1)
+    again = evaluator.scores(images, evaluation_labels(made.seed, data.train_labels, 300), RESAMPLES)
+    assert again == shades.record().scores
+
+
+def test_more_samples_of_a_conditional_generator_begin_with_the_classes_that_were_scored(shades):
+    assert torch.equal(draw(shades, WORKSHOP, 1200)[:300], draw(shades, WORKSHOP, 300))
+
+
+def test_a_trained_conditional_generator_gives_again_what_was_scored(tmp_path):
+    made = trial(
+        "digits",
+        "acgan",
+        "mlp(width=16, depth=1, conditional=true, norm=batch)",
+        "mlp(width=16, depth=1, conditioning=auxiliary)",
+        budget={"steps": 10},
+        samples=100,
+        metrics=["frechet", "conditional-accuracy"],
+        ema_half_life_kimg=0.05,
+    )
+    attempt = performed(made, tmp_path / "runs")
+    assert attempt.record().status == "ok", attempt.record().message
+    export(attempt, registry(), "cpu", None, tmp_path / "fake")
+    data = load_data(WORKSHOP, made.dataset)
+    evaluator = build_evaluator(WORKSHOP, data, made.dataset, made.evaluation)
+    images = torch.from_numpy(pictures(tmp_path / "fake")).unsqueeze(1)
+    labels = evaluation_labels(made.seed, data.train_labels, 100)
+    assert evaluator.scores(images, labels, RESAMPLES) == attempt.record().scores
+    assert evaluator.scores(images, labels.roll(1), RESAMPLES) != attempt.record().scores
+
+
+def test_a_class_is_asked_for_as_often_as_it_occurs():
+    training = torch.tensor([0] * 700 + [1] * 200 + [5] * 100)
+    labels = evaluation_labels(3, training, 20_000)
+    shares = [(labels == label).float().mean().item() for label in (0, 1, 5)]
+    assert shares == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
+    assert labels.dtype == torch.int64
+    assert torch.equal(evaluation_labels(3, training, 20_000), labels)
+    assert not torch.equal(evaluation_labels(4, training, 20_000), labels)
+    assert torch.equal(evaluation_labels(3, training, 1234), labels[:1234])
+
+
+@pytest.mark.parametrize("method", ["vae", "hinge + unrolled(steps=1)", "hinge + lecam + unrolled(steps=1)"])
+def test_what_a_method_has_trained_can_be_drawn_again(method, tmp_path):
+    attempt = performed(trial(loss=method, samples=50), tmp_path)
+    assert attempt.record().status == "ok", attempt.record().message
+    assert draw(attempt, WORKSHOP, 50).shape == (50, 2)
+    assert attempt.job().variant.method.name in method
 
 
 def test_points_are_written_as_one_array(ring, tmp_path):

@@ -79,6 +79,37 @@ def test_what_the_framework_fills_in_is_left_out(write_module):
         parameters_of(f"{module}:discriminator", "generator")
 
 
+@pytest.mark.parametrize(
+    ("kind", "framework"), [("generator", "latent_dim, shape"), ("discriminator", "shape"), ("extractor", "places")]
+)
+def test_what_a_network_is_told_of_classes_and_an_extractor_of_data_is_no_parameter(write_module, kind, framework):
+    optional = "data" if kind == "extractor" else "classes"
+    module = write_module(f"""
+        def told({framework}, {optional}, *, width: int = 8): ...
+        def by_default({framework}, {optional}=0, width: int = 8): ...
+        def plain({framework}, width: int = 8): ...
+    """)
+    for name in ("told", "by_default", "plain"):
+        assert facts(parameters_of(f"{module}:{name}", kind)) == [("width", 8, False)]
+
+
+def test_a_loss_may_call_its_parameter_classes(write_module):
+    module = write_module("""
+        def loss(classes: int = 10): ...
+    """)
+    assert facts(parameters_of(f"{module}:loss", "loss")) == [("classes", 10, False)]
+
+
+def test_an_executor_is_told_how_many_workers_there_are(write_module):
+    module = write_module("""
+        def pool(workers, patience: float = 2.0): ...
+        def wrong(patience: float = 2.0): ...
+    """)
+    assert facts(parameters_of(f"{module}:pool", "executor")) == [("patience", 2.0, False)]
+    with pytest.raises(PluginError, match="'wrong', a executor, must first take workers; it takes patience"):
+        parameters_of(f"{module}:wrong", "executor")
+
+
 def test_fields_of_dataclasses_are_parameters_those_of_base_classes_first(write_module):
     module = write_module("""
         @dataclass(frozen=True)

@@ -145,6 +145,9 @@ def test_a_trial_comes_back_as_it_was_written_with_its_key(store):
         trial(budget=Budget(steps=3, petaflops=0.5)),
         trial(replace(variant(), loss=Choice("a", (("flag", True), ("names", ("a", "b")), ("size", 3))))),
         planned_trial(loss="wgan + r1(gamma=1)", discriminator="mlp(packing=2)", schedule="cosine"),
+        planned_trial(loss="hinge + instance-noise(deviation=0.5) + r1"),
+        planned_trial(loss="hinge + unrolled(steps=2)"),
+        planned_trial(loss="vae(beta=2)"),
     ):
         attempt = store.begin(job)
         assert attempt.job() == job

@@ -13,7 +13,6 @@ from safetensors.torch import save_model
 from small import registry
 from torch import nn
 
-from ganbench.building import Workshop
 from ganbench.errors import DataError, PluginError, ResultsError
 from ganbench.protocols import Data, Places
 from ganbench.submissions import (
@@ -28,6 +27,7 @@ from ganbench.submissions import (
 )
 from ganbench.tasks import Source
 from ganbench.terms import Choice, Evaluation, Submission
+from ganbench.workshop import Workshop
 
 WORKSHOP = Workshop(registry(), Places(), torch.device("cpu"))
 RING = Data(torch.zeros(20, 2), torch.zeros(20, 2))

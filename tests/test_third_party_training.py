@@ -90,7 +90,7 @@ def test_third_party_components_train_beside_the_shipped_ones_and_the_faulty_one
 @pytest.mark.parametrize(
     ("loss", "messages"),
     [
-        ("misspelt", ["no loss named 'misspelt'", "(distribution misspelt-hook 1.0): unknown hook"]),
+        ("misspelt", ["no loss or method named 'misspelt'", "(distribution misspelt-hook 1.0): unknown hook"]),
         ("twin", ["loss 'twin' is offered by", "another-dist:twin", "first-dist:twin"]),
     ],
 )  # fmt: skip

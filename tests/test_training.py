@@ -16,19 +16,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganbench import accounting
 from ganbench.accounting import ProcessorClock, count_flops
-from ganbench.building import build_engine, build_group, load_data, open_workshop
+from ganbench.building import build_engine, build_group
 from ganbench.drivers import Driver
 from ganbench.errors import PluginError
 from ganbench.players import averaged
 from ganbench.protocols import Places
 from ganbench.seeding import stream
+from ganbench.stepping import Diverged
 from ganbench.terms import Budget, Optimiser, Spent
 from ganbench.training import (
     POLL_STEPS,
-    Diverged,
     Meter,
     train,
 )
+from ganbench.workshop import load_data, open_workshop
 from ganbench_losses.wasserstein import WassersteinGP
 from ganbench_mlp.networks import MLPDiscriminator, MLPGenerator
 from ganbench_penalties.gradients import R1, R2
@@ -379,7 +380,7 @@ def test_an_average_starts_as_a_copy_that_training_does_not_move():
 def test_both_learning_rates_fall_with_the_budget_from_those_of_the_recipe():
     settings = training(schedule="linear", generator=Optimiser("sgd", 0.1), discriminator=Optimiser("sgd", 0.01))
     trained, seen = engine(settings=settings), []
-    optimisers = (trained._generator_optimiser, trained._discriminator_optimiser)
+    optimisers = tuple(trained._sides[player].optimiser for player in ("generator", "discriminator"))
     ran(trained, Budget(steps=4), report=lambda _: seen.append([o.param_groups[0]["lr"] for o in optimisers]))
     assert seen == [pytest.approx([0.1 * share, 0.01 * share]) for share in (1, 0.75, 0.5, 0.25)]
 

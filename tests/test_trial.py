@@ -10,20 +10,22 @@ from safetensors.torch import load_file
 from small import ODD, performed, reference, registry, trial
 
 from ganbench.accounting import ProcessorClock
-from ganbench.building import build_evaluator, build_generator, load_data, open_workshop
+from ganbench.building import build_evaluator
 from ganbench.drivers import Driver, choose
 from ganbench.errors import DataError, PluginError
 from ganbench.events import last_event
+from ganbench.networks import build_generator
 from ganbench.observing import RESAMPLES
 from ganbench.players import sample
 from ganbench.protocols import Data, Places
+from ganbench.stepping import Diverged
 from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, RECORD, TRIAL, Store
 from ganbench.submissions import evaluation_latents
 from ganbench.survey import survey
 from ganbench.tasks import Task
 from ganbench.terms import AXES, Optimiser, Spent
-from ganbench.training import Diverged
 from ganbench.trial import failure, perform, reference_samples
+from ganbench.workshop import load_data, open_workshop
 
 LOSSES = [
     "minimax",
