@@ -29,8 +29,9 @@ def classifier(places: Places, data: Data, *, epochs: int = 12, width: int = 16)
 
     The same training images and labels give the same weights on machines of one kind: float32 on one CPU thread, one
     seed, one order. Another kind of CPU or version of torch may give others; the tag ends in their hash, since only
-    equal weights compare. `width` is that of the first convolution. Its cost: 50,000 images of 3×32×32 take about 15
-    minutes with the defaults, 10,000 of 1×28×28 two. Raises DataError for data without labels, or too few of them.
+    equal weights compare. `epochs` is how often it sees each image, `width` that of its first convolution. Its cost:
+    50,000 images of 3×32×32 take about 15 minutes with the defaults, 10,000 of 1×28×28 two. Raises DataError for data
+    without labels, or too few of them.
     """
     architecture, recipe = _architecture(data, width), _recipe(data, epochs)
     identity = {

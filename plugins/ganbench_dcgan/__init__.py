@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ganbench.hookspecs import hookimpl
 from ganbench.terms import Component
+from ganbench_layers.contracts import CODES, CONDITIONAL, HEADS, IMAGES, VERDICT, labelled
 
 GANBENCH_API = 1
 
@@ -18,7 +19,8 @@ def ganbench_generators() -> Iterable[Component]:
         "ganbench_dcgan.networks:DCGANGenerator",
         summary="Transposed convolutions with BatchNorm, from 4×4 up to the image",
         paper="arXiv:1511.06434",
-        needs={"data": "images", "power_of_two": True, "min_resolution": 8},
+        needs={**IMAGES, **CONDITIONAL},
+        gives=CODES,
     )
 
 
@@ -28,8 +30,14 @@ def ganbench_discriminators() -> Iterable[Component]:
     yield Component(
         "dcgan",
         "ganbench_dcgan.networks:DCGANDiscriminator",
-        summary="Strided convolutions with LeakyReLU, from the image down to 4×4; norm is batch, layer or none",
+        summary="Strided convolutions with LeakyReLU, from the image to 4×4; norm is batch, layer, spectral or none",
         paper="arXiv:1511.06434",
-        needs={"data": "images", "power_of_two": True, "min_resolution": 8},
-        gives={"logits": "scalar", "mixes_batch": {"norm": ("batch",)}, "independent": {"norm": "layer"}},
+        needs={**IMAGES, **labelled("concat", "projection")},
+        gives={
+            **VERDICT,
+            **CODES,
+            "heads": {**HEADS, "code": True},
+            "mixes_batch": {"norm": ("batch",), "minibatch": ("deviation", "discrimination")},
+            "independent": {"norm": "layer"},
+        },
     )

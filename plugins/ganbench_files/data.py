@@ -35,6 +35,10 @@ def folder(
 ) -> Data:
     """The pictures below a folder, uint8 (N, channels, resolution, resolution), `heldout` of them held out.
 
+    `path` is taken from --data-root where it is not absolute. Each picture becomes `resolution` × `resolution` pixels
+    of `channels` channels; `crop` says what becomes of those that are not so: "exact" refuses them, "centre" takes the
+    square in the middle, "stretch" ignores proportions.
+
     With `classes`, there must be as many folders directly below it, by their names in order, and no picture outside of
     them. Raises DataError.
     """
@@ -57,6 +61,10 @@ def npz(
 ) -> Data:
     """The uint8 images (N, H, W), (N, H, W, C) or (N, C, H, W) of an .npz or .npy, `heldout` of them held out.
 
+    `path` is taken from --data-root where it is not absolute. Each picture becomes `resolution` × `resolution` pixels
+    of `channels` channels; `crop` says what becomes of those that are not so: "exact" refuses them, "centre" takes the
+    square in the middle, "stretch" ignores proportions.
+
     `key` names the array; without it, `images`, `arr_0` or the only one. With `classes`, `labels` (N,) count from 0.
     Raises DataError.
     """
@@ -78,6 +86,10 @@ def tar(
     classes: int = 0,
 ) -> Data:
     """The pictures of a WebDataset tar, packed or not, `heldout` of them held out.
+
+    `path` is taken from --data-root where it is not absolute. Each picture becomes `resolution` × `resolution` pixels
+    of `channels` channels; `crop` says what becomes of those that are not so: "exact" refuses them, "centre" takes the
+    square in the middle, "stretch" ignores proportions.
 
     With `classes`, each picture has a .cls with its class, counted from 0. Raises DataError.
     """

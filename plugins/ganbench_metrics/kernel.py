@@ -23,8 +23,8 @@ LARGEST_SUBSET = 1000
 class Kernel:
     """Kernel distance: unbiased MMD² of features under (xᵀy/d + 1)³, averaged over subsets (arXiv:1801.01401, §4).
 
-    A subset holds at most 1,000 samples. With no more than that, the one subset that there is holds them all. Values a
-    little below 0 are right for equal distributions. None with fewer than two samples.
+    Each of the `subsets` holds at most 1,000 samples. With no more than that, the one subset that there is holds them
+    all. Values a little below 0 are right for equal distributions. None with fewer than two samples.
     """
 
     def __init__(self, subsets: int = 100) -> None:

@@ -34,8 +34,8 @@ CELLS = 2**16
 class SlicedWasserstein:
     """The mean Wasserstein-1 distance of projections on lines (arXiv:1902.00434, §2.3, with p = 1).
 
-    In the plane the lines' directions are evenly spaced, elsewhere they are drawn, the same ones every time. Along a
-    line the distance between equally many points is the mean difference of the sorted ones.
+    In the plane the directions of the `projections` are evenly spaced, elsewhere they are drawn, the same ones every
+    time. Along a line the distance between equally many points is the mean difference of the sorted ones.
     """
 
     def __init__(self, projections: int = 64) -> None:

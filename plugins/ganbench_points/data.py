@@ -23,7 +23,7 @@ RARE = (0.36, 0.24, 0.16, 0.10, 0.07, 0.04, 0.02, 0.01)
 
 
 def ring8(places: Places, radius: float = 1.0, deviation: float = 0.01) -> Data:
-    """Eight equal Gaussians, evenly on a circle around 0.
+    """Eight equal Gaussians of `deviation`, evenly on a circle of `radius` around 0.
 
     The first is at angle 0: the 2D-ring of arXiv:1712.04086, as its released code has it.
     """
@@ -32,7 +32,7 @@ def ring8(places: Places, radius: float = 1.0, deviation: float = 0.01) -> Data:
 
 
 def grid25(places: Places, deviation: float = 0.05) -> Data:
-    """Twenty-five equal Gaussians at all pairs of -4, -2, 0, 2 and 4.
+    """Twenty-five equal Gaussians of `deviation` at all pairs of -4, -2, 0, 2 and 4.
 
     The 2D-grid of arXiv:1712.04086, as its released code has it.
     """
@@ -55,7 +55,8 @@ def spiral(places: Places, deviation: float = 0.02) -> Data:
 def two_scales(places: Places, deviation: float = 0.03, ratio: float = 60.0) -> Data:
     """A ring of eight equal Gaussians of radius 1, and in its middle the same ring `ratio` times smaller.
 
-    Half of the points are of either ring. The labels say which: 0 is the narrow one, 1 the broad one.
+    Half of the points are of either ring; `deviation` is that of the broad one's Gaussians. The labels say which: 0 is
+    the narrow one, 1 the broad one.
     """
     _require_above(0, "two-scales", deviation=deviation)
     _require_above(1, "two-scales", ratio=ratio)
@@ -67,7 +68,10 @@ def two_scales(places: Places, deviation: float = 0.03, ratio: float = 60.0) -> 
 
 
 def rare_modes(places: Places, deviation: float = 0.01) -> Data:
-    """The Gaussians of `ring8` with unequal weights: from 36 % at angle 0 down to 1 % at 315 degrees."""
+    """The Gaussians of `ring8` with unequal weights: from 36 % at angle 0 down to 1 % at 315 degrees.
+
+    All have the same `deviation`.
+    """
     _require_above(0, "rare-modes", deviation=deviation)
     deviations = torch.full((8,), deviation, dtype=torch.float64)
     return _with_modes("rare-modes", Mixture(_ring(8), deviations, torch.tensor(RARE, dtype=torch.float64)))

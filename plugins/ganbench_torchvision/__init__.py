@@ -107,6 +107,7 @@ def _grey(
             "vocabulary": vocabulary or name,
             "modes": 0,
             "splits": (60_000, 10_000),
+            "splits_vary": True,  # the files say how many they hold, and the record says which files they were
             "extractor": extractor,
             "samples": 5000,
             "licence": licence,

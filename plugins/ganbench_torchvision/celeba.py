@@ -23,9 +23,9 @@ PAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 def celeba(places: Places, resolution: Literal[32, 64, 128] = 64) -> Data:
     """Aligned faces (arXiv:1411.7766), uint8 (N, 3, resolution, resolution), without labels.
 
-    The 178×178 in the middle of the 178×218 pixels are resized, bilinear with antialiasing. The authors' training
-    images are trained on; their validation and test images are held out. Raises DataError if files are missing or
-    damaged.
+    The 178×178 in the middle of the 178×218 pixels are resized to `resolution`, bilinear with antialiasing. The
+    authors' training images are trained on; their validation and test images are held out. Raises DataError if files
+    are missing or damaged.
     """
     sums = {name: md5 for _, md5, name in datasets.CelebA.file_list if name == PARTITION}
     source = Source(

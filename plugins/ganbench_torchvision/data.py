@@ -29,18 +29,18 @@ Split = tuple[Tensor, Tensor]
 def mnist(places: Places, resolution: Literal[16, 28, 32, 64] = 32) -> Data:
     """MNIST's handwritten digits, uint8 (N, 1, resolution, resolution): 28² as they are, 32² framed with black.
 
-    Other resolutions are resized from 32² with antialiasing. Raises DataError if the files are missing or damaged.
+    Another `resolution` is resized from 32² with antialiasing. Raises DataError if the files are missing or damaged.
     """
     return _grey(datasets.MNIST, "mnist", places, resolution)
 
 
 def fashion_mnist(places: Places, resolution: Literal[16, 28, 32, 64] = 32) -> Data:
-    """Fashion-MNIST's clothes (arXiv:1708.07747), uint8 (N, 1, resolution, resolution); see `mnist`."""
+    """Fashion-MNIST's clothes (arXiv:1708.07747), uint8 (N, 1, resolution, resolution); `resolution` as for `mnist`."""
     return _grey(datasets.FashionMNIST, "fashion-mnist", places, resolution)
 
 
 def kmnist(places: Places, resolution: Literal[16, 28, 32, 64] = 32) -> Data:
-    """Kuzushiji-MNIST's cursive Japanese characters (arXiv:1812.01718); see `mnist`."""
+    """Kuzushiji-MNIST's cursive Japanese characters (arXiv:1812.01718); `resolution` as for `mnist`."""
     return _grey(datasets.KMNIST, "kmnist", places, resolution)
 
 
@@ -48,7 +48,7 @@ def stacked_mnist(places: Places, resolution: Literal[16, 28, 32, 64] = 32) -> D
     """Three of MNIST's digits as the channels of one image, uint8 (N, 3, resolution, resolution), in 1,000 classes.
 
     128,000 triples of training digits to train on, as in PacGAN's released code (arXiv:1712.04086), and 26,000 of test
-    digits, as many as it draws from a generator; the class is 100 a + 10 b + c.
+    digits, as many as it draws from a generator; the class is 100 a + 10 b + c; `resolution` as for `mnist`.
     """
     digits = mnist(places, resolution)
     counts = {"resolution": resolution, "train": STACKED_TRAIN, "heldout": STACKED_HELDOUT}
@@ -93,8 +93,8 @@ def svhn(places: Places) -> Data:
 def stl10(places: Places, resolution: Literal[32, 48, 64, 96] = 64) -> Data:
     """STL-10's labelled photographs, uint8 (N, 3, resolution, resolution): 5,000 to train on, 8,000 held out.
 
-    Sizes below 96² are resized with antialiasing. The 100,000 unlabelled images are not used. Raises DataError if the
-    files are missing or damaged.
+    A `resolution` below 96 is resized with antialiasing. The 100,000 unlabelled images are not used. Raises DataError
+    if the files are missing or damaged.
     """
     known: dict[str, str] = dict(datasets.STL10.train_list[:2] + datasets.STL10.test_list)
     source = Source(

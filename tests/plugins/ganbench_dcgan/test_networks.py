@@ -7,8 +7,9 @@ from torch.testing import assert_close
 
 from ganbench.errors import ChoiceError
 from ganbench_dcgan.networks import DCGANDiscriminator, DCGANGenerator
+from ganbench_layers.codes import coded
 
-NORMS = ["batch", "layer", "none"]
+NORMS = ["batch", "layer", "spectral", "none"]
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -32,11 +33,37 @@ def test_the_discriminator_gives_one_logit_a_sample_packed_or_not(resolution, ch
 
 
 def test_parameter_counts_at_64_pixels_and_width_64_are_those_of_the_common_network():
-    # 100 latents to 512 channels of 4×4, then 256, 128, 64 and 3 channels; BatchNorm has two numbers a channel.
-    common = 100 * 512 * 16 + 16 * (512 * 256 + 256 * 128 + 128 * 64 + 64 * 3) + 2 * (512 + 256 + 128 + 64)
-    assert parameters(DCGANGenerator(100, (3, 64, 64), width=64)) == common + 3  # the image's bias
-    common = 16 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512 + 512) + 2 * (128 + 256 + 512)
-    assert parameters(DCGANDiscriminator((3, 64, 64), width=64)) == common + 64 + 1  # first and last bias
+    # PyTorch's example with 100 latents and widths of 64 has 3,576,704 and 2,765,568. It has no bias anywhere; a layer
+    # without BatchNorm after it needs one, which are the image's 3, and the critic's first 64 and last 1.
+    assert parameters(DCGANGenerator(100, (3, 64, 64), width=64)) == 3_576_704 + 3
+    assert parameters(DCGANDiscriminator((3, 64, 64), width=64)) == 2_765_568 + 64 + 1
+
+
+def test_parameter_counts_at_64_pixels_and_width_128_are_those_of_the_papers_figure():
+    # 100 latents to 1024 channels of 4×4, then 512, 256, 128 and 3 channels; BatchNorm has two numbers a channel.
+    common = 100 * 1024 * 16 + 16 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3) + 2 * (1024 + 512 + 256 + 128)
+    assert parameters(DCGANGenerator(100, (3, 64, 64), width=128)) == common + 3
+    common = 16 * (3 * 128 + 128 * 256 + 256 * 512 + 512 * 1024 + 1024) + 2 * (256 + 512 + 1024)
+    assert parameters(DCGANDiscriminator((3, 64, 64), width=128)) == common + 128 + 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "extra"),
+    [
+        ({"norm": "spectral"}, 8 - 2 * 8),
+        ({"outputs": 3}, 2 * (16 * 8 + 1)),
+        ({"conditioning": "concat"}, 16 * 5 * 4),
+        ({"conditioning": "projection"}, 5 * 8 * 16),
+        ({"conditioning": "auxiliary"}, 5 * (8 * 16 + 1)),
+        ({"minibatch": "deviation"}, 16),
+        ({"minibatch": "discrimination"}, 100 + 8 * 16 * 500),
+        ({"categories": 4, "continuous": 2}, 6 * (8 * 16 + 1)),
+    ],
+    ids=str,
+)
+def test_what_is_asked_for_costs_the_parameters_on_paper(setting, extra):
+    plain = parameters(DCGANDiscriminator((1, 16, 16), 5, width=4))
+    assert parameters(DCGANDiscriminator((1, 16, 16), 5, width=4, **setting)) == plain + extra
 
 
 @pytest.mark.parametrize(("norm", "extra"), [("batch", 2 * 8), ("layer", 2 * 8), ("none", 8)])
@@ -54,6 +81,14 @@ def test_weights_start_with_deviation_2_hundredths_and_biases_at_zero(resolution
         assert weights.std().item() == pytest.approx(0.02, rel=0.03)
         assert weights.mean().item() == pytest.approx(0, abs=0.001)
         assert all(not m.bias.any() for m in network.modules() if getattr(m, "bias", None) is not None)
+
+
+@pytest.mark.parametrize("setting", [{"conditioning": "auxiliary"}, {"norm": "spectral"}, {"minibatch": "deviation"}])
+def test_whatever_is_asked_for_weights_start_with_deviation_2_hundredths(setting):
+    torch.manual_seed(0)
+    named = DCGANDiscriminator((3, 32, 32), 10, **setting).named_parameters()
+    weights = [value.detach().flatten() for name, value in named if name.endswith(("weight", "original"))]
+    assert torch.cat([one for one in weights if len(one) > 256]).std().item() == pytest.approx(0.02, rel=0.03)
 
 
 def test_normalisations_start_as_the_identity():
@@ -103,6 +138,36 @@ def test_at_8_pixels_the_discriminator_is_two_convolutions_with_a_leak_of_one_fi
     assert_close(critic(samples), logits)
 
 
+@pytest.mark.parametrize("resolution", [8, 16, 64])
+def test_a_feature_map_moved_by_a_cell_moves_the_image_by_a_quarter_of_its_side(resolution):
+    torch.manual_seed(0)
+    layers = DCGANGenerator(7, (3, resolution, resolution), width=4).double().eval().layers[2:]
+    maps, cell = torch.randn(2, resolution // 2, 4, 4, dtype=torch.float64), resolution // 4
+    image, moved = layers(maps), layers(maps.roll(1, dims=3))
+    # What lies around the second column of cells is the same as around the third one after the move.
+    assert_close(moved[..., 2 * cell : 3 * cell], image[..., cell : 2 * cell], rtol=0, atol=1e-14)
+    assert not torch.allclose(moved[..., :cell], image[..., :cell], rtol=1e-3, atol=0)
+
+
+def test_a_label_is_as_many_more_latents_as_there_are_classes():
+    generator, latents = DCGANGenerator(7, (1, 8, 8), 3, width=4, conditional=True).eval(), torch.randn(4, 7)
+    plain = DCGANGenerator(10, (1, 8, 8), width=4).eval()
+    plain.load_state_dict(generator.state_dict())
+    marks = torch.tensor([[0.0, 1, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0]])
+    images = generator(latents, torch.tensor([1, 0, 2, 0]))
+    assert_close(images, plain(torch.cat([latents, marks], dim=1)))
+    assert (generator(latents, torch.tensor([1, 0, 2, 1])) != images).flatten(1).any(dim=1).tolist() == [False] * 3 + [
+        True
+    ]
+
+
+def test_codes_take_the_place_of_latents():
+    generator, latents = DCGANGenerator(7, (1, 8, 8), width=4, categories=3, continuous=2).eval(), torch.randn(4, 7)
+    plain = DCGANGenerator(7, (1, 8, 8), width=4).eval()
+    plain.load_state_dict(generator.state_dict())
+    assert_close(generator(latents), plain(coded(latents, 3, 2)))
+
+
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_weight_of_both_players_gets_a_gradient(norm):
     generator, critic = DCGANGenerator(7, (1, 16, 16), width=4), DCGANDiscriminator((1, 16, 16), width=4, norm=norm)
@@ -122,3 +187,28 @@ def test_shapes_that_are_no_square_of_a_power_of_two_are_refused(shape):
 def test_a_network_without_channels_is_refused():
     with pytest.raises(ChoiceError, match="dcgan: width is 0, expected 1 or more"):
         DCGANGenerator(7, (1, 8, 8), width=0)
+
+
+def test_a_conditional_generator_without_classes_is_refused():
+    with pytest.raises(ChoiceError, match="dcgan: conditional needs data with classes, got 0 classes"):
+        DCGANGenerator(7, (1, 8, 8), conditional=True)
+
+
+def test_by_default_the_discriminator_is_plain_layers_in_a_row_to_the_last_bit():
+    torch.manual_seed(0)
+    critic = DCGANDiscriminator((3, 16, 16), width=4)
+    torch.manual_seed(0)
+    layers = [
+        torch.nn.Conv2d(3, 4, 4, 2, 1),
+        torch.nn.LeakyReLU(0.2),
+        torch.nn.Conv2d(4, 8, 4, 2, 1, bias=False),
+        torch.nn.BatchNorm2d(8),
+        torch.nn.LeakyReLU(0.2),
+        torch.nn.Conv2d(8, 1, 4),
+    ]
+    for layer in (layers[0], layers[2], layers[5]):
+        torch.nn.init.normal_(layer.weight, std=0.02)
+    for layer in (layers[0], layers[5]):
+        torch.nn.init.zeros_(layer.bias)
+    images = torch.randn(6, 3, 16, 16)
+    assert torch.equal(critic(images), torch.nn.Sequential(*layers)(images).flatten())

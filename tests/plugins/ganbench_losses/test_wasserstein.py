@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from ganbench.errors import ChoiceError
-from ganbench_losses.wasserstein import Wasserstein, WassersteinGP
+from ganbench_losses.wasserstein import Wasserstein, WassersteinGP, WassersteinLP
 
 REAL, FAKE = [[2.0, 0.0], [-0.5, 1.0]], [[-1.0, 3.0], [0.5, 0.0]]
 
@@ -22,7 +22,7 @@ def test_the_critic_minimises_fake_minus_real(make_game):
     assert_close(terms["adversarial"], tensor(-3.0, 1.0))
 
 
-@pytest.mark.parametrize("loss", [Wasserstein(), WassersteinGP()])
+@pytest.mark.parametrize("loss", [Wasserstein(), WassersteinGP(), WassersteinLP()])
 def test_the_generator_minimises_minus_fake(loss, make_game):
     terms = loss.generator(make_game(REAL, FAKE))
     assert list(terms) == ["adversarial"]
@@ -56,7 +56,25 @@ def test_the_games_own_generator_of_random_numbers_decides_where_the_penalty_is_
     assert not torch.equal(penalty(1), penalty(2))
 
 
+def test_wgan_lp_leaves_a_critic_alone_that_is_flatter_than_1(make_game):
+    def penalty(steepness: float, loss: Wasserstein) -> torch.Tensor:
+        game = make_game(REAL, FAKE, critic=lambda samples: steepness * samples[:, 0])
+        return loss.discriminator(game)["gradient_penalty"]
+
+    assert_close(penalty(0.5, WassersteinLP()), tensor(0.0, 0.0))
+    assert_close(penalty(0.5, WassersteinGP()), tensor(2.5, 2.5))
+    assert_close(penalty(3.0, WassersteinLP()), tensor(40.0, 40.0))
+
+
+def test_the_norm_is_over_all_dimensions_of_an_image(make_game):
+    images = torch.ones(2, 3, 2, 2, dtype=torch.float64)
+    game = make_game(images, -images, critic=lambda samples: samples.sum(dim=(1, 2, 3)))  # slopes of 1 in 12 numbers
+    for loss in (WassersteinGP(weight=1.0), WassersteinLP(weight=1.0)):
+        assert_close(loss.discriminator(game)["gradient_penalty"], tensor(*[(12**0.5 - 1) ** 2] * 2))
+
+
 @pytest.mark.parametrize("weight", [-1.0, math.nan])
-def test_a_weight_that_is_no_weight_is_refused(weight):
-    with pytest.raises(ChoiceError, match=r"wgan-gp: weight is .* expected 0 or more"):
-        WassersteinGP(weight=weight)
+@pytest.mark.parametrize(("loss", "name"), [(WassersteinGP, "wgan-gp"), (WassersteinLP, "wgan-lp")])
+def test_a_weight_that_is_no_weight_is_refused(loss, name, weight):
+    with pytest.raises(ChoiceError, match=rf"{name}: weight is .* expected 0 or more"):
+        loss(weight=weight)
