@@ -14,6 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ganbench.plugins import discover
+from ganbench.zoo import zoo_page
+
 PART = re.compile(r"(<!-- begin: ganbench (?P<arguments>[^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 SLOW = ("performance",)
@@ -37,6 +40,11 @@ def pages(names: Sequence[str]) -> list[Path]:
     return [page for page in sorted(folder.glob("*.md")) if page.stem not in SLOW]
 
 
+def written(page: Path) -> str:
+    """What is to stand on the page: of the zoo's, all is written from what is installed."""
+    return zoo_page(discover()) if page.stem == "zoo" else regenerated(page.read_text(encoding="utf-8"))
+
+
 if __name__ == "__main__":
     for page in pages(sys.argv[1:]):
-        page.write_text(regenerated(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(written(page), encoding="utf-8")

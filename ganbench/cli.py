@@ -12,7 +12,8 @@ import typer
 import ganbench
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
-from ganbench.errors import GanbenchError
+from ganbench.cli_plugins import plugins_app
+from ganbench.errors import ChoiceError, GanbenchError
 from ganbench.options import (
     EXIT_BAD_REQUEST,
     EXIT_FAILED_TRIALS,
@@ -24,6 +25,7 @@ from ganbench.options import (
     DeviceOption,
     DownloadOption,
     DriverOption,
+    ExecutorOption,
     ListingOption,
     OnlyOption,
     PerDeviceOption,
@@ -40,7 +42,6 @@ from ganbench.options import (
     meanings,
     open_console,
 )
-from ganbench.terms import Kind
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from ganbench.plan import Plan
     from ganbench.plugins import Registry
     from ganbench.suite import Suite
+    from ganbench.terms import Choice
 
 app = typer.Typer(
     help="Compare GANs under equal budgets, several seeds and one named protocol.",
@@ -57,7 +59,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-plugins_app = typer.Typer(help="List what plugins offer.", no_args_is_help=True)
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(measuring_app)
 app.add_typer(performance_app)
@@ -79,6 +80,7 @@ def run(
     workers: WorkersOption = None,
     per_device: PerDeviceOption = None,
     driver: DriverOption = "auto",
+    executor: ExecutorOption = "processes",
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="End a trial that takes longer.")
     ] = None,
@@ -102,7 +104,17 @@ def run(
         raise GanbenchError(_nothing_to_train(read, planned))
     redo: Redo = "all" if force else "failed" if retry else "missing"
     places = Places(absolute(data_root), download, absolute(weights))
-    settings = Settings(places, device, workers, files_of(plugin), redo, timeout, driver=driver, per_device=per_device)
+    settings = Settings(
+        places,
+        device,
+        workers,
+        files_of(plugin),
+        redo,
+        timeout,
+        driver=driver,
+        per_device=per_device,
+        executor=_executor(registry, executor),
+    )
     folder = _results_folder(read, results)
     _announce(console, read, suite, planned, registry, folder)
     try:
@@ -111,6 +123,16 @@ def run(
         typer.echo("Interrupted. Every trial that ended is recorded; the same command does the rest.", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     raise typer.Exit(EXIT_FAILED_TRIALS if failed else EXIT_OK)
+
+
+def _executor(registry: Registry, written: str) -> Choice:
+    """The executor that `--executor` names. Raises GanbenchError that names the option."""
+    from ganbench.choices import parse_choice, resolve
+
+    try:
+        return resolve(registry, "executor", parse_choice(written))
+    except ChoiceError as error:
+        raise GanbenchError(f"--executor: {error}") from error
 
 
 @app.command()
@@ -140,20 +162,6 @@ def suites(format: ListingOption = "text") -> None:  # noqa: A002
 
     rows = suite_rows()
     echo_json(rows) if format == "json" else print_rows(open_console(), rows)
-
-
-@plugins_app.command("list")
-def plugins_list(
-    kind: Annotated[Kind | None, typer.Option("--kind", help="Only components of this kind.")] = None,
-    plugin: PluginOption = None,
-    format: ListingOption = "text",  # noqa: A002
-) -> None:
-    """List every component with its owner and status; broken plugins too, with the cause."""
-    from ganbench.listings import print_components
-    from ganbench.plugins import discover, listing
-
-    rows = listing(discover(files_of(plugin)), kind)
-    echo_json(rows) if format == "json" else print_components(open_console(), rows)
 
 
 @app.command()

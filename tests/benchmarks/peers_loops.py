@@ -15,11 +15,12 @@ import torch
 from peers_work import ADAM, BATCH, FOREVER, LATENT_DIM, LOOK_EVERY, Case, Enough, InMemory, Measured, Reading, piped
 from torch import nn
 
-from ganbench.building import build_engine, open_workshop
+from ganbench.building import build_engine
 from ganbench.choices import parse_choice, resolve
 from ganbench.plugins import Registry, discover
 from ganbench.protocols import Data, Places
 from ganbench.terms import Budget, Evaluation, Training, Trial, Variant
+from ganbench.workshop import open_workshop
 
 
 @dataclass

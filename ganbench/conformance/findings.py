@@ -1,0 +1,80 @@
+"""What a check found, in words that say where, what was expected, what came, and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from ganbench.errors import PluginError
+
+Verdict = Literal["pass", "fail", "skipped"]
+
+
+class Breach(Exception):  # noqa: N818 - an outcome, as Diverged is
+    """A component is not what it should be. `line` is known where the fault is in the source itself."""
+
+    def __init__(self, found: str, expected: str, mend: str, line: int | None = None) -> None:
+        super().__init__(found)
+        self.found, self.expected, self.mend, self.line = found, expected, mend, line
+
+
+class NotChecked(Exception):  # noqa: N818 - an outcome too
+    """A check does not apply, or cannot be made here, for the reason in the message."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found of one component; `choice` is the component with the parameters it was found with.
+
+    A passed check has neither `expected` nor `found`. `reason` says why a check was skipped.
+    """
+
+    kind: str
+    component: str
+    owner: str
+    check: str
+    verdict: Verdict
+    choice: str = ""
+    file: str = ""
+    line: int | None = None
+    expected: str = ""
+    found: str = ""
+    mend: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def title(self) -> str:
+        """`loss 'hinge'`."""
+        return f"{self.kind} '{self.component}'"
+
+    @property
+    def place(self) -> str:
+        """`my_gans/losses.py:12`, or "" where it is not known."""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def message(self) -> str:
+        """All that there is to say of a failure, in a few lines."""
+        head = f"{self.title}, check '{self.check}'" + (f", as {self.choice}" if self.choice else "")
+        told = {"at": self.place, "expected": self.expected, "found": self.found, "mend": self.mend}
+        return "\n".join([head, *(f"  {name + ':':<10}{text}" for name, text in told.items() if text)])
+
+    def row(self) -> dict[str, Any]:
+        """The finding as JSON's own types."""
+        return {**asdict(self), "seconds": round(self.seconds, 2)}
+
+
+@contextmanager
+def plainly(expected: str, mend: str) -> Iterator[None]:
+    """What the core says in the block of a component that breaks its contract, as a Breach.
+
+    An error that the component's own code raised passes, for it has a line of its own.
+    """
+    try:
+        yield
+    except PluginError as error:
+        if error.__cause__ is not None:
+            raise
+        raise Breach(str(error), expected, mend) from error
