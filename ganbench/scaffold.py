@@ -33,7 +33,7 @@ LOADED = ("dataset", "extractor")
 
 @dataclass(frozen=True)
 class Naming:
-    """What a component's name becomes in a distribution: `my-loss`, a loss, is MyLossLoss in ganbench_my_loss.loss."""
+    """What a component's name becomes in a distribution: `my-GAN`, a loss, is MyGANLoss in ganbench_my_gan.loss."""
 
     kind: Kind
     name: str
@@ -60,11 +60,11 @@ class Naming:
 
     @property
     def attribute(self) -> str:
-        """The class or function that the component's target names."""
+        """The class or function that the component's target names; a class keeps the capitals of the name."""
         if self.kind in LOADED:
             return "load"
-        words = [self.slug, self.kind] if self.slug[0].isalpha() else [self.kind, self.slug]
-        return "".join(part.capitalize() for word in words for part in word.split("-"))
+        words = [self.name, self.kind] if self.name[0].isalpha() else [self.kind, self.name]
+        return "".join(part[:1].upper() + part[1:] for word in words for part in re.split(r"[-_.]+", word))
 
     @property
     def score(self) -> str:

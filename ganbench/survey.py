@@ -115,14 +115,14 @@ def _traces(workshop: Workshop, trial: Trial, data: Data) -> str:
         parts = [engine.objective.loss, *engine.objective.penalties, engine.objective.augmentation]
         players = engine.players[0]
         modules = [*players.generator.modules(), *players.discriminator.modules()]
-        before, held = [_attributes(part) for part in parts], [_settings(module) for module in modules]
+        before, held = [attributes(part) for part in parts], [_settings(module) for module in modules]
         state, elsewhere = _random_state(workshop.device), (random.getstate(), repr(np.random.get_state()))  # noqa: NPY002
         engine.step()
         if any(not torch.equal(*pair) for pair in zip(state, _random_state(workshop.device), strict=True)):
             return "something in it draws from torch's global random numbers"
         if elsewhere != (random.getstate(), repr(np.random.get_state())):  # noqa: NPY002 - that is the one to watch
             return "something in it draws from the global random numbers of Python or NumPy"
-        if before != [_attributes(part) for part in parts]:
+        if before != [attributes(part) for part in parts]:
             return "its objective remembers something from step to step"
         if held != [_settings(module) for module in modules]:
             return "one of its networks remembers something from step to step, outside of its buffers"
@@ -132,10 +132,11 @@ def _traces(workshop: Workshop, trial: Trial, data: Data) -> str:
 def _settings(module: nn.Module) -> dict[str, str]:
     """What a module holds beside tensors and parts that torch knows of."""
     known = vars(nn.Module()).keys() - {"training"}
-    return {name: text for name, text in _attributes(module).items() if name not in known}
+    return {name: text for name, text in attributes(module).items() if name not in known}
 
 
-def _attributes(part: object) -> dict[str, str]:
+def attributes(part: object) -> dict[str, str]:
+    """What an object holds, so that it can be seen whether it remembers something from call to call."""
     return {
         name: f"{id(value)} {getattr(value, '_version', '')} {value!r}"
         for name, value in getattr(part, "__dict__", {}).items()

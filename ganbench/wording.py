@@ -44,7 +44,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "logits": "{any} logits",
         "mixes_batch": "what depends on the other samples of a batch",
         "independent": "independent samples where a loss needs them, by {all}",
-        "outputs": "{any} outputs, so that it can serve as an encoder",
+        "outputs": "vector logits where {any} is more than 1, so that it can serve as an encoder",
         "heads": "the heads {all}",
         "codes": "{first} categories and {second} continuous codes",
         "alone": "an objective of its own, without a loss",

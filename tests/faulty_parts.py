@@ -34,6 +34,9 @@ CONTRACTS = {
     "cornered-critic": {"gives": {"mixes_batch": {"norm": ("layer",)}}},
     "deaf-critic": {"needs": {"labels": True}},
     "apart-loss": {"gives": {"mixes_batch": True}},
+    "misspelt-loss": {"needs": {"logits": "vectors"}},
+    "beheaded-loss": {"needs": {"heads": ("feature",)}},
+    "lonely-loss": {"needs": {"codes": (7, 7), "logits": "energy"}},
     "promising-loss": {"needs": {"driver": ("eager", "vectorised")}},
     "mislabelled-points": {"gives": {"classes": 3}},
 }
@@ -58,7 +61,19 @@ def ganbench_generators():
 
 @hookimpl
 def ganbench_discriminators():
-    names = ("sound", "column", "mixing", "apart", "writing", "headless", "once", "deaf", "cornered", "refusing")
+    names = (
+        "sound",
+        "column",
+        "mixing",
+        "apart",
+        "writing",
+        "headless",
+        "once",
+        "deaf",
+        "cornered",
+        "refusing",
+        "lagging",
+    )
     return list(offered("critic", names, needs=ANY, gives={"logits": "scalar", "mixes_batch": False}))
 
 
@@ -66,7 +81,8 @@ def ganbench_discriminators():
 def ganbench_losses():
     names = (
         "sound", "averaged", "raising", "reading", "drawing", "mixing", "apart", "writing", "overflowing", "detached",
-        "keeping", "reversed", "misremembering", "promising", "halved",
+        "keeping", "reversed", "misremembering", "promising", "halved", "column", "square", "silent", "nameless",
+        "widening", "misspelt", "beheaded", "lonely", "stranded", "stranding", "counting", "placing",
     )  # fmt: skip
     return list(offered("loss", names, needs={"logits": "scalar"}, gives={}))
 
@@ -78,7 +94,11 @@ def ganbench_penalties():
 
 @hookimpl
 def ganbench_augmentations():
-    return list(offered("augmentation", ("sound", "cropping", "rounding", "blending", "global", "counting", "writing")))
+    return list(
+        offered(
+            "augmentation", ("sound", "cropping", "rounding", "blending", "global", "counting", "writing", "lagging")
+        )
+    )
 
 
 @hookimpl
@@ -221,6 +241,15 @@ class Square(torch.autograd.Function):
         return 2 * slopes * context.saved_tensors[0]
 
 
+class LaggingCritic(SoundCritic):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(shape)
+        self.scale = torch.ones(1)
+
+    def forward(self, samples):
+        return super().forward(samples) * self.scale.to(samples.dtype)
+
+
 class OnceCritic(SoundCritic):
     def forward(self, samples):
         return super().forward(Square.apply(samples))
@@ -273,6 +302,80 @@ class SoundLoss:
 class AveragedLoss(SoundLoss):
     def generator(self, game):
         return {"adversarial": softplus(-game.critic(game.fake)).mean()}
+
+
+class ColumnLoss(SoundLoss):
+    def generator(self, game):
+        return {"adversarial": softplus(-game.critic(game.fake)).unsqueeze(1)}  # line of the return
+
+
+class SquareLoss(SoundLoss):
+    def generator(self, game):
+        fake = softplus(-game.critic(game.fake))
+        return {"adversarial": fake.unsqueeze(1) * fake}  # line of the return
+
+
+class SilentLoss(SoundLoss):
+    def generator(self, game):  # line of the method
+        softplus(-game.critic(game.fake))
+
+
+class NamelessLoss(SoundLoss):
+    def generator(self, game):
+        return softplus(-game.critic(game.fake))  # line of the return
+
+
+class WideningLoss(SoundLoss):
+    def generator(self, game):
+        return {"adversarial": softplus(-game.critic(game.fake)).sum(1)}
+
+    def discriminator(self, game):
+        real, fake = game.critic(game.real).sum(1), game.critic(game.fake).sum(1)  # line of the error
+        return {"adversarial": softplus(-real) + softplus(fake)}
+
+
+class MisspeltLoss(SoundLoss):
+    pass
+
+
+class BeheadedLoss(SoundLoss):
+    pass
+
+
+class LonelyLoss(SoundLoss):
+    pass
+
+
+class StrandedLoss(SoundLoss):
+    def generator(self, game):
+        weights = torch.linspace(1, 1, len(game.fake))  # line of the tensor
+        return {"adversarial": weights.to(game.fake.dtype) * softplus(-game.critic(game.fake))}
+
+
+class StrandingLoss(SoundLoss):
+    def generator(self, game):
+        extra = torch.zeros(len(game.fake), dtype=game.fake.dtype)  # line of the tensor
+        return {**super().generator(game), "extra": extra}
+
+
+class CountingLoss(SoundLoss):
+    def __init__(self) -> None:
+        self.ones = torch.ones(1)
+
+    def generator(self, game):
+        return {"adversarial": self.ones.to(game.fake.dtype) * softplus(-game.critic(game.fake))}
+
+
+class PlacingLoss(SoundLoss):
+    """Every way of making tensors that goes with any device."""
+
+    def generator(self, game):
+        fake = game.critic(game.fake)
+        half, margin = torch.tensor(0.5), torch.zeros((), dtype=fake.dtype)
+        ones = torch.ones(len(fake), device=fake.device, dtype=fake.dtype)
+        twos = torch.full((len(fake),), 2.0).to(fake) - fake.new_ones(len(fake))
+        order = torch.arange(len(fake))
+        return {"adversarial": (softplus(-fake) * ones * twos * (half + half).to(fake.dtype) + margin)[order]}
 
 
 class RaisingLoss(SoundLoss):
@@ -403,6 +506,12 @@ class WritingAugmentation:
     def __call__(self, samples, rng, memory):
         samples.detach().mul_(1)
         return samples * 1.0
+
+
+class LaggingAugmentation:
+    def __call__(self, samples, rng, memory):
+        noise = torch.randn(samples.shape, generator=rng)  # line of the tensor
+        return samples + noise.to(samples.dtype)
 
 
 class GlobalMethod:

@@ -247,7 +247,8 @@ def test_logits_are_scalars_energies_or_vectors_where_there_is_more_than_one_out
     assert logits_of(critic) == kind
     for wanted in ("scalar", "energy", "vector"):
         refusal = f"loss any needs {wanted} logits, discriminator {critic} gives {kind} logits"
-        expected = None if wanted == kind else refusal
+        hint = "; write critic(outputs=16) for vectors of 16" if wanted == "vector" and "outputs" in gives else ""
+        expected = None if wanted == kind else refusal + hint
         assert reason(discriminator=critic, objective=(part("any", {"logits": wanted}),)) == expected
 
 

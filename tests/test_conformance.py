@@ -19,6 +19,7 @@ SOUND = (
     "critic sound",
     "critic refusing",
     "loss sound",
+    "loss placing",
     "augmentation sound",
     "points sound",
     "metric sound",
@@ -42,7 +43,19 @@ FOUND = {
     "critic once": ("double-backward", "along a random direction the gradient of a gradient penalty is"),
     "critic deaf": ("labels", "other labels give the same answer"),
     "critic cornered": ("batch", "norm=batch"),
+    "critic lagging": ("device", "its attribute `scale`, no buffer, meets the game's own in `mul`"),
     "loss averaged": ("terms", "a tensor of shape ()"),
+    "loss column": ("terms", "`squeeze(1)` for 'adversarial'"),
+    "loss square": ("terms", "sum 'adversarial' over the other axes"),
+    "loss silent": ("terms", "return the terms: "),
+    "loss nameless": ("terms", "name the term: "),
+    "loss widening": ("terms", "it works with a discriminator of several outputs: state needs={'logits': 'vector'}"),
+    "loss misspelt": ("terms", "no installed discriminator gives 'vectors'"),
+    "loss beheaded": ("terms", "Did you mean 'features'?"),
+    "loss lonely": ("terms", "none of the installed components can play with it: loss "),
+    "loss stranded": ("device", "a tensor that `torch.linspace` made on the processor meets the game's own in `mul`"),
+    "loss stranding": ("device", "is given as `extra`, and is not on the game's device"),
+    "loss counting": ("device", "its attribute `ones`, no buffer, meets the game's own"),
     "loss raising": ("terms", "ValueError: out of ideas"),
     "loss halved": ("terms", "there is no method `generator`"),
     "loss misremembering": ("terms", "remembers 'average', which its `remembers` does not name"),
@@ -64,6 +77,7 @@ FOUND = {
     "augmentation global": ("random", "draws from torch's global random numbers"),
     "augmentation counting": ("memory", "its attribute `calls` changes from call to call"),
     "augmentation writing": ("inputs", "`samples` was changed in place"),
+    "augmentation lagging": ("device", "`torch.randn` draws on the processor with a generator that may be the GPU's"),
     "method global": ("random", "draws from torch's global random numbers"),
     "method vague": ("turns", "a tensor of shape ()"),
     "points overlapping": ("disjoint", "1 of 20 held-out samples are among the training samples"),
@@ -113,7 +127,12 @@ def test_a_fault_is_found_by_the_one_check_that_is_for_it(which):
 
 def test_a_fault_is_found_on_its_own_line():
     lines = FAULTY.read_text().splitlines()
-    for which in ("generator drawing", "generator reading", "loss raising", "loss reading", "loss drawing"):
+    whiches = (
+        "generator drawing", "generator reading", "loss raising", "loss reading", "loss drawing", "loss column",
+        "loss square", "loss silent", "loss nameless", "loss widening", "loss stranded", "loss stranding",
+        "augmentation lagging",
+    )  # fmt: skip
+    for which in whiches:
         (failed,) = (finding for finding in found(which) if finding.verdict == "fail")
         assert "# line of the" in lines[failed.line - 1], which
 
@@ -122,6 +141,66 @@ def test_checks_that_a_failed_one_makes_pointless_are_skipped_and_say_so():
     found_of = {finding.check: finding for finding in found("loss raising")}
     assert found_of["trains"].verdict == "skipped"
     assert "the check 'terms' failed" in found_of["trains"].reason
+
+
+def test_a_word_of_a_contract_that_nothing_knows_fails_once_with_the_nearest():
+    verdicts = {finding.check: finding for finding in found("loss misspelt")}
+    assert [name for name, finding in verdicts.items() if finding.verdict != "skipped"] == ["terms"]
+    assert "Did you mean 'vector'?" in verdicts["terms"].mend
+    assert "scalar" in verdicts["terms"].expected
+
+
+@pytest.mark.parametrize(
+    ("which", "mend"),
+    [
+        ("averaged", "do not average: return one number a sample; the core averages, once all terms are there"),
+        ("misremembering", "state the name and its first value in `remembers`; assign a mean over the batch, not "),
+        ("raising", "the line that is named raised it, or was given what it cannot use"),
+    ],
+)
+def test_each_cause_has_its_own_mend(which, mend):
+    (failed,) = (finding for finding in found(f"loss {which}") if finding.verdict == "fail")
+    assert failed.mend.startswith(mend)
+
+
+UNREADABLE = """
+from ganbench.hookspecs import hookimpl
+from ganbench.terms import Component
+
+@hookimpl
+def ganbench_losses():
+    yield Component("mine", ":Mine", summary="Mine")
+
+class Mine:
+    def __init__(self, {parameter}) -> None: ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("parameter", "words"),
+    [
+        ("margin: float = 'wide'", "the default does not fit its annotation: parameter 'margin': expected a number"),
+        ("margin=1.0", "parameter 'margin' has no annotation"),
+    ],
+)
+def test_a_parameter_that_cannot_be_read_is_told_once_and_in_the_files_own_name(tmp_path, parameter, words):
+    file = tmp_path / "lit.py"
+    file.write_text(UNREADABLE.format(parameter=parameter))
+    selection = select(file)
+    checker = Checker(prepare(selection.registry))
+    findings = [checker.check(selection.offers[0], check) for check in CHECKS["loss"]]
+    assert [finding.verdict for finding in findings] == ["fail", *["skipped"] * (len(findings) - 1)]
+    assert findings[0].found.startswith(words)
+    assert (findings[0].file, findings[0].line) == (str(file), 10)
+    assert "ganbench_file" not in findings[0].message()
+
+
+def test_a_neighbour_that_cannot_be_read_is_no_fault_of_the_component(tmp_path):
+    file = tmp_path / "lit.py"
+    file.write_text(UNREADABLE.format(parameter="margin=1.0"))
+    selection = select("penalty:r1", [file])
+    (terms,) = (check for check in CHECKS["penalty"] if check.name == "terms")
+    assert Checker(prepare(selection.registry)).check(selection.offers[0], terms).verdict == "pass"
 
 
 def test_a_value_that_cannot_stand_alone_is_checked_with_one_that_helps():

@@ -75,6 +75,7 @@ def with_path(folders):
     ("kind", "name", "distribution", "target"),
     [
         ("loss", "sphere", "ganbench-sphere", "ganbench_sphere.loss:SphereLoss"),
+        ("loss", "RealnessGAN", "ganbench-realnessgan", "ganbench_realnessgan.loss:RealnessGANLoss"),
         ("penalty", "My_own.r1", "ganbench-my-own-r1", "ganbench_my_own_r1.penalty:MyOwnR1Penalty"),
         ("generator", "3d-net", "ganbench-3d-net", "ganbench_3d_net.generator:Generator3dNet"),
         ("dataset", "none", "ganbench-none", "ganbench_none.dataset:load"),
@@ -279,5 +280,5 @@ def test_every_command_of_the_readme_does_what_it_says(python, tmp_path):
         extra = [flag for name in arguments[:2] for flag in WITHOUT_NETWORK.get(name, [])]
         told[command] = run(python, *module, *arguments, *extra, folder=folder)
     assert any(command.startswith("python -m pip install -e .") for command in told)
-    assert "readme-loss" in told["ganbench leaderboard results/readme-loss"]
+    assert "readme-loss" in told["ganbench leaderboard results/try-readme-loss"]
     assert "readme-loss" in told["ganbench plugins list --kind loss"]

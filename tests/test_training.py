@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from dataclasses import replace
 
 import odd
@@ -10,13 +9,13 @@ import torch
 from small import Constant, Difference, LinearCritic, engine, registry, training, trial
 from together import engine_of, objectives
 from torch import nn
-from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganbench import accounting
 from ganbench.accounting import ProcessorClock, count_flops
 from ganbench.building import build_engine, build_group
+from ganbench.conformance.findings import Breach
+from ganbench.conformance.watching import no_host_read
 from ganbench.drivers import Driver
 from ganbench.errors import PluginError
 from ganbench.players import averaged
@@ -50,39 +49,6 @@ class StepClock:
 
     def seconds(self) -> float:
         return self.counted.steps / 4
-
-
-READS = ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "__array__", "is_nonzero")
-"""Methods of a tensor that hand its values to the host."""
-
-OPERATIONS = ("_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "equal", "unique", "_unique2")
-"""Operations whose result, or its shape, the host has to wait for."""
-
-
-class NoMethodThatReads(TorchFunctionMode):
-    """Refuses methods that hand a tensor's value to the host, those of a CPU's tensor too, which dispatch nothing."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if getattr(function, "__name__", "") in READS:
-            raise AssertionError(f"a tensor's value was read on the host, by {function.__name__}")
-        return function(*args, **(kwargs or {}))
-
-
-class NoOperationThatReads(TorchDispatchMode):
-    """Refuses operations that a GPU's host has to wait for."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.overloadpacket.__name__ in OPERATIONS:
-            raise AssertionError(f"a tensor's value was read on the host, by {func}")
-        if func.overloadpacket.__name__ == "index" and any(i is not None and i.dtype == torch.bool for i in args[1]):
-            raise AssertionError("a tensor's value was read on the host, by a mask as an index")
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def no_host_read():
-    with NoOperationThatReads(), NoMethodThatReads():
-        yield
 
 
 class Spy(Difference):
@@ -287,7 +253,7 @@ def test_no_objective_makes_the_host_wait_for_a_gpu(objective, cuda):
     ],
 )
 def test_the_guard_against_host_reads_can_fail(read):
-    with no_host_read(), pytest.raises(AssertionError, match="read on the host"):
+    with pytest.raises(Breach, match=r"on the host|makes the host wait"), no_host_read():
         read(torch.ones(1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -11,6 +12,8 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+
+from ganbench.scaffold import write_plugin
 
 PAGE = Path(__file__).parent.parent / "docs" / "tutorial.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -38,17 +41,17 @@ def write_files(folder):
 
 
 def by_hand(folder):
-    """What the page tells the reader to do between two commands: the class, its summary and paper, and its test."""
+    """What the page tells the reader to do between two commands: the class, its Component, and its test."""
     file = (folder / "alpha.py").read_text(encoding="utf-8")
     imports, _, rest = file.partition("GANBENCH_API")
-    used = re.sub(r"^(# alpha.py|from ganbench import .*)\n", "", imports, flags=re.MULTILINE)
+    unused = r"^(# alpha.py|from collections.abc import Iterable\n|from ganbench import .*)\n"
+    used = re.sub(unused, "", imports, flags=re.MULTILINE)
     (folder / PACKAGE / "loss.py").write_text(used + "\n" + rest[rest.index("class AlphaLoss") :], encoding="utf-8")
     registration = folder / PACKAGE / "__init__.py"
     text = registration.read_text(encoding="utf-8")
-    for field in ("summary", "paper"):
-        line = re.compile(rf'^ *{field}=".*",$', re.MULTILINE)
-        text = line.sub(lambda _, line=line: line.search(file)[0], text)
-    registration.write_text(text, encoding="utf-8")
+    component = re.compile(r"^    yield Component\(.*?^    \)$", re.DOTALL | re.MULTILINE)
+    own = component.search(file)[0].replace('":AlphaLoss"', '"ganbench_alpha.loss:AlphaLoss"')
+    registration.write_text(text.replace(component.search(text)[0], own), encoding="utf-8")
     (test,) = blocks("py")
     (folder / "ganbench-alpha" / "tests" / "test_loss.py").write_text(test, encoding="utf-8")
 
@@ -73,6 +76,33 @@ def run(python, command, folder):
     )  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+@pytest.fixture
+def package(tmp_path):
+    """The package as the reader leaves it, in a folder that it fills alone."""
+    write_files(tmp_path)
+    write_plugin("loss", "alpha", tmp_path / "ganbench-alpha")
+    by_hand(tmp_path)
+    return tmp_path / "ganbench-alpha"
+
+
+def lint(command, folder):
+    program, *arguments = shlex.split(command)
+    if importlib.util.find_spec(program) is None:
+        pytest.skip(f"{program} is not installed here")
+    done = subprocess.run(
+        [sys.executable, "-m", program, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    "command", ["ruff check .", "ruff format --check .", pytest.param("mypy", marks=pytest.mark.slow)]
+)
+def test_the_code_of_the_page_passes_the_linters_that_the_package_runs(command, package):
+    assert f"      - run: {command}\n" in (package / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    lint(command, package)
 
 
 @pytest.mark.slow

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganbench.conformance.findings import Breach
+from ganbench.conformance.devices import one_device
+from ganbench.conformance.findings import Breach, given_by
 from ganbench.conformance.games import COUNT, MEMORIES
 from ganbench.conformance.networks import Shape, shapes
 from ganbench.conformance.subjects import Subject
-from ganbench.conformance.watching import attributes, finite, no_global_draw, no_host_read, unchanged
+from ganbench.conformance.watching import finite, no_global_draw, no_host_read, unchanged
 from ganbench.objective import remembered
 from ganbench.seeding import global_stream, stream
+from ganbench.survey import attributes
 
 CHANGED = 2
 
@@ -80,6 +82,7 @@ def _check_shape(tried: _Tried) -> None:
                 f"given {dtype} of shape {tuple(samples.shape)}, it gives {came}",
                 "the same shape and type",
                 "make new tensors with `dtype=samples.dtype` and `device=samples.device`",
+                method="__call__",
             )
         finite("what it gives", changed)
 
@@ -111,6 +114,7 @@ def _check_gradients(tried: _Tried) -> None:
             "no gradient reaches the samples",
             "an augmentation that is differentiable in the samples: the generator learns through it",
             "no detach, no uint8, no rounding of pixels",
+            method="__call__",
         )
     finite("the gradient of the samples", slopes)
 
@@ -131,6 +135,7 @@ def _check_per_sample(tried: _Tried) -> None:
             f"changing sample {CHANGED} changes what others become, by up to {others:.2g}",
             "each sample to be changed by itself",
             "means and sizes of each sample alone: dim=(1, 2, 3), not of the batch",
+            method="__call__",
         )
 
 
@@ -187,6 +192,20 @@ def check_host(subject: Subject) -> None:
         logits = torch.linspace(-1, 2, COUNT)
         with no_host_read():
             tried.augmentation(samples, rng, memory).square().sum().backward()
+            if hasattr(tried.augmentation, "adapt"):
+                tried.augmentation.adapt(logits, memory)
+
+    _each(subject, check)
+
+
+def check_device(subject: Subject) -> None:
+    """All that is computed with lies on the device of the samples, as far as can be told without a GPU."""
+
+    def check(tried: _Tried) -> None:
+        samples, memory, rng = tried.samples(), tried.remembered(), stream(0, "conformance augmentation")
+        logits = torch.linspace(-1, 2, COUNT)
+        with given_by("__call__"), one_device(subject.file, tried.augmentation) as watched:
+            watched.expect_here(samples=tried.augmentation(samples, rng, memory))
             if hasattr(tried.augmentation, "adapt"):
                 tried.augmentation.adapt(logits, memory)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,13 +19,14 @@ from ganbench.conformance import (
     training_checks,
 )
 from ganbench.conformance.corners import corners
-from ganbench.conformance.findings import Breach, Finding, NotChecked
+from ganbench.conformance.findings import Breach, Finding, NoPartners, NotChecked, told
 from ganbench.conformance.grounds import Ground
-from ganbench.conformance.reading import definition_of, file_of, line_of
+from ganbench.conformance.reading import definition_of, file_of, line_given, line_of
 from ganbench.conformance.registration import Plugin, TorchAtRegistration, check_registration
 from ganbench.conformance.selection import Selection
 from ganbench.conformance.subjects import Subject
-from ganbench.errors import GanbenchError, PluginError
+from ganbench.errors import GanbenchError
+from ganbench.hookspecs import PROJECT
 from ganbench.plugins import Offer
 from ganbench.terms import KINDS, Kind
 
@@ -52,8 +54,8 @@ _DOCUMENTED = Check("documented", documented.check_documented, corners=False)
 def _trained(*after: str) -> tuple[Check, ...]:
     return (
         Check("trains", training_checks.check_trains, after),
-        Check("together", training_checks.check_together, after, corners=False),
-        Check("cuda", training_checks.check_cuda, after, corners=False),
+        Check("together", training_checks.check_together, (*after, "trains"), corners=False),
+        Check("cuda", training_checks.check_cuda, (*after, "trains"), corners=False),
     )
 
 
@@ -70,6 +72,7 @@ def _networks(*own: Check) -> tuple[Check, ...]:
         Check("gradients", trace_checks.check_gradients, before),
         Check("random", trace_checks.check_random, before),
         Check("host", trace_checks.check_host, before),
+        Check("device", trace_checks.check_device, before),
         Check("state", trace_checks.check_state, (*before, "random")),
     )
 
@@ -83,6 +86,7 @@ _OBJECTIVE = (
     Check("per-sample", objective_checks.check_per_sample, ("terms", "inputs", "random")),
     Check("memory", objective_checks.check_memory, ("terms", "inputs")),
     Check("host", objective_checks.check_host, ("terms", "inputs", "gradients")),
+    Check("device", objective_checks.check_device, ("terms", "inputs")),
 )
 _ENDS = ("terms", "inputs", "gradients", "memory")
 
@@ -108,6 +112,7 @@ CHECKS: dict[Kind, tuple[Check, ...]] = {
         Check("random", augmentation_checks.check_random, ("shapes", "inputs")),
         Check("memory", augmentation_checks.check_memory, ("shapes", "inputs")),
         Check("host", augmentation_checks.check_host, ("shapes", "inputs", "gradients")),
+        Check("device", augmentation_checks.check_device, ("shapes", "inputs")),
         *_trained("shapes", "inputs", "gradients", "memory"),
     ),
     "method": (
@@ -162,22 +167,26 @@ class Checker:
 
     def _carried_out(self, offer: Offer, check: Check) -> Finding:
         """The check of each corner: the first that fails is what was found, then one that could not be made."""
-        bare, reasons = _bare(offer, check.name), []
+        bare, reasons = _bare(offer, check.name), list[NotChecked]()
         try:
             cornered = self._corners_of(offer)
         except GanbenchError as error:
-            return _raised(bare, error, offer)
+            return _unreadable(bare, error, offer)
         count = len(cornered) if check.corners else 1
         for subject in cornered[:count]:
             try:
                 check.run(subject)
             except NotChecked as error:
-                reasons.append(str(error))
+                reasons.append(error)
             except Breach as breach:
                 return _breached(bare, breach, subject)
             except Exception as error:  # noqa: BLE001 - whatever a plugin's code does wrong is what was looked for
                 return replace(_raised(bare, error, offer), choice=str(subject.choice))
-        return replace(bare, verdict="skipped", reason=reasons[0]) if len(reasons) == count else bare
+        if len(reasons) < count:
+            return bare
+        if check.corners and isinstance(reasons[0], NoPartners):
+            return _breached(bare, reasons[0].breach, cornered[0])
+        return replace(bare, verdict="skipped", reason=str(reasons[0]))
 
     def _corners_of(self, offer: Offer) -> list[Subject]:
         key = (offer.kind, offer.owner, offer.component.name)
@@ -219,16 +228,32 @@ def _bare(offer: Offer, check: str) -> Finding:
 
 def _breached(bare: Finding, breach: Breach, subject: Subject) -> Finding:
     place = line_of(breach, subject.file)
-    file, line = (subject.file, breach.line) if place is None or breach.line else place
-    return replace(_failed(bare, breach, file, line or subject.definition.line), choice=str(subject.choice))
+    if breach.line or place is None:
+        given = line_given(subject.component.target, breach.method) if breach.method else None
+        place = subject.file, breach.line or given or subject.definition.line
+    return replace(_failed(bare, breach, *place), choice=str(subject.choice))
+
+
+def _unreadable(bare: Finding, error: GanbenchError, offer: Offer) -> Finding:
+    """What the first check says of a component whose parameters cannot be read; the others mean nothing."""
+    first = CHECKS[offer.kind][0].name
+    if bare.check != first:
+        return replace(bare, verdict="skipped", reason=f"its parameters cannot be read, as the check '{first}' tells")
+    module = offer.component.target.partition(":")[0]
+    placed = re.match(rf"{re.escape(module)}, line (\d+): ", str(error))
+    if placed is None:
+        return _raised(bare, error, offer)
+    breach = Breach(
+        str(error)[placed.end() :],
+        "parameters that can be read from the source: each with an annotation, and a literal that fits as its default",
+        "write each as `margin: float = 1.0`",
+    )
+    return _failed(bare, breach, file_of(module), int(placed[1]))
 
 
 def _raised(bare: Finding, error: Exception, offer: Offer) -> Finding:
     """A failure for an error that the component's code, or the core on its account, raised."""
-    cause = error.__cause__ if isinstance(error, PluginError) and error.__cause__ is not None else error
-    told = " ".join(str(cause).split())
-    found = told if isinstance(cause, GanbenchError) else f"{type(cause).__name__}: {told}"
-    breach = Breach(found, "no error", "the line that is named raised it, or was given what it cannot use")
+    breach = Breach(told(error), "no error", "the line that is named raised it, or was given what it cannot use")
     try:
         file = file_of(offer.component.target.partition(":")[0])
     except GanbenchError:
@@ -251,9 +276,13 @@ def _failed(bare: Finding, breach: Breach, file: Path, line: int | None) -> Find
         file=_shown(file),
         line=line,
         expected=breach.expected,
-        found=breach.found,
+        found=_MODULE_OF_FILE.sub(r"\1.py", breach.found),
         mend=breach.mend,
     )
+
+
+_MODULE_OF_FILE = re.compile(rf"\b{PROJECT}_file_(\w+)_[0-9a-f]{{12}}\b")
+"""What the module of a plugin file is called, which its author need not know."""
 
 
 def _shown(file: Path) -> str:

@@ -7,21 +7,32 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ganbench.errors import PluginError
+from ganbench.errors import GanbenchError, PluginError
 
 Verdict = Literal["pass", "fail", "skipped"]
 
 
 class Breach(Exception):  # noqa: N818 - an outcome, as Diverged is
-    """A component is not what it should be. `line` is known where the fault is in the source itself."""
+    """A component is not what it should be.
 
-    def __init__(self, found: str, expected: str, mend: str, line: int | None = None) -> None:
+    `line` is known where the fault is in the source itself, `method` where it is in what one of its methods gives.
+    """
+
+    def __init__(self, found: str, expected: str, mend: str, line: int | None = None, method: str = "") -> None:
         super().__init__(found)
-        self.found, self.expected, self.mend, self.line = found, expected, mend, line
+        self.found, self.expected, self.mend, self.line, self.method = found, expected, mend, line, method
 
 
 class NotChecked(Exception):  # noqa: N818 - an outcome too
     """A check does not apply, or cannot be made here, for the reason in the message."""
+
+
+class NoPartners(NotChecked):
+    """Nothing installed can play with the component: what was found, what it would take, and how to mend it."""
+
+    def __init__(self, found: str, expected: str, mend: str) -> None:
+        super().__init__(found)
+        self.breach = Breach(found, expected, mend)
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,23 @@ class Finding:
     def row(self) -> dict[str, Any]:
         """The finding as JSON's own types."""
         return {**asdict(self), "seconds": round(self.seconds, 2)}
+
+
+def told(error: BaseException) -> str:
+    """An error on a line: one of ganbench's own in its words, any other with its type."""
+    cause = error.__cause__ if isinstance(error, PluginError) and error.__cause__ is not None else error
+    words = " ".join(str(cause).split())
+    return words if isinstance(cause, GanbenchError) else f"{type(cause).__name__}: {words}"
+
+
+@contextmanager
+def given_by(method: str) -> Iterator[None]:
+    """A Breach in the block is of what that method of the component gives, where it says nothing else."""
+    try:
+        yield
+    except Breach as breach:
+        breach.method = breach.method or method
+        raise
 
 
 @contextmanager

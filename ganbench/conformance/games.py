@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ganbench.batches import Batches
-from ganbench.conformance.partners import Stage
+from ganbench.conformance.stages import Stage
+from ganbench.errors import PluginError
 from ganbench.networks import build_players
 from ganbench.objective import Objective
 from ganbench.players import Players
@@ -96,6 +100,19 @@ class Table:
         with global_stream(0, "conformance"):
             terms = self.move(player, self.game(player, batch, rng, memory))
         return terms, not torch.equal(before, rng.get_state())
+
+    def given(self, player: str) -> object:
+        """What the component's own method gives for the player, whatever it is."""
+        given: list[object] = []
+
+        def move(game: Game) -> Any:
+            given.append(getattr(self.objective.loss, player)(game))
+            return given[0]
+
+        loss: Any = SimpleNamespace(remembers=getattr(self.objective.loss, "remembers", {}), **{player: move})
+        with suppress(PluginError):
+            replace(self, objective=replace(self.objective, loss=loss)).terms(player, self.batch(0))
+        return given[0]
 
     def move(self, player: str, game: Game) -> dict[str, Tensor]:
         """What the player minimises in this game."""

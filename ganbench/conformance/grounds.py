@@ -15,7 +15,7 @@ from ganbench.terms import Choice, Component, Kind
 from ganbench.workshop import Workshop, load_data, open_workshop
 
 if TYPE_CHECKING:
-    from ganbench.conformance.partners import Stage
+    from ganbench.conformance.stages import Stage
 
 PICTURES = Component(
     "conformance-pictures",

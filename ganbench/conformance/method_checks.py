@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from ganbench.building import build_engine
-from ganbench.conformance.findings import Breach
-from ganbench.conformance.partners import stage
+from ganbench.conformance.findings import Breach, plainly
+from ganbench.conformance.stages import stage
 from ganbench.conformance.subjects import Subject
+from ganbench.conformance.terms_given import TERMS
 from ganbench.conformance.watching import no_global_draw, no_host_read
 from ganbench.seeding import global_stream
 from ganbench.stepping import Stepper
@@ -21,9 +22,15 @@ def _engine(subject: Subject) -> Stepper:
 def check_turns(subject: Subject) -> None:
     """A step is made of turns whose terms are (N,), and statistics of each are finite."""
     engine = _engine(subject)
-    with global_stream(0, "training"):
+    with global_stream(0, "training"), plainly(*_TURNS):
         engine.step()
     engine.check()
+
+
+_TURNS = (
+    f"turns, each of which gives {TERMS}",
+    "return one number a sample, under a name, and do not average: the core does",
+)
 
 
 def check_random(subject: Subject) -> None:

@@ -59,6 +59,7 @@ def _expect(which: str, answer: Tensor, shape: Shape, dtype: torch.dtype) -> Non
             f"{which} it gives {_short(answer.dtype)} of shape {tuple(answer.shape)}",
             f"{_short(dtype)} of shape {shape}",
             "reshape at the end of forward, and make new tensors with `dtype=` and `device=` of the input",
+            method="forward",
         )
     finite("what it gives", answer)
 
@@ -66,7 +67,12 @@ def _expect(which: str, answer: Tensor, shape: Shape, dtype: torch.dtype) -> Non
 def _expect_range(images: Tensor) -> None:
     lowest, highest = float(images.min()), float(images.max())
     if lowest < -1 or highest > 1:
-        raise Breach(f"pixels from {lowest:.3g} to {highest:.3g}", "images in [-1, 1]", "end the generator with tanh")
+        raise Breach(
+            f"pixels from {lowest:.3g} to {highest:.3g}",
+            "images in [-1, 1]",
+            "end the generator with tanh",
+            method="forward",
+        )
 
 
 def check_heads(subject: Subject) -> None:

@@ -96,6 +96,7 @@ def called(network: nn.Module, inputs: Tensor, labels: Tensor | None) -> Tensor:
             f"forward gives a {type(answer).__name__}",
             "a tensor",
             "return one tensor from forward; a discriminator's heads come from a method `judge`",
+            method="forward",
         )
     return answer
 
@@ -137,7 +138,7 @@ def each(subject: Subject, of: list[Shape], check: Callable[[Built], None]) -> N
             check(built)
         except Breach as breach:
             text = f"for samples of shape {shape}: {breach.found}"
-            raise Breach(text, breach.expected, breach.mend, breach.line) from breach.__cause__
+            raise Breach(text, breach.expected, breach.mend, breach.line, breach.method) from breach.__cause__
     if len(refused) == len(of):
         raise Breach(
             f"it cannot be built: {refused[0]}",

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ganbench.conformance.findings import Breach, NotChecked, plainly
+from ganbench.conformance.devices import one_device
+from ganbench.conformance.findings import Breach, NotChecked, given_by, plainly, told
 from ganbench.conformance.games import COUNT, MEMORIES, PLAYERS, PlainCritic, Table, lay, loss_rng
-from ganbench.conformance.partners import stage
+from ganbench.conformance.stages import stage
 from ganbench.conformance.subjects import Subject
-from ganbench.conformance.watching import attributes, finite, no_global_draw, no_host_read, unchanged
+from ganbench.conformance.terms_given import MEMORY, TERMS, mend_of, wants_vectors
+from ganbench.conformance.watching import finite, no_global_draw, no_host_read, unchanged
 from ganbench.contracts import holds
+from ganbench.errors import PluginError
+from ganbench.survey import attributes
 
 CHANGED = 2
 ROUNDING = 1e-9
@@ -37,16 +41,29 @@ def check_terms(subject: Subject) -> None:
                 "write the method: it returns a mapping from names to tensors of shape (N,)",
             )
         for player in table.moving:
-            with plainly(*_TERMS):
-                terms, _ = table.terms(player, table.batch(0))
-            for name, term in terms.items():
-                finite(f"the {player}'s term '{name}'", term)
+            with given_by(player):
+                _check_terms(table, player)
 
 
-_TERMS = (
-    "a mapping from names to terms of shape (N,): one number for each sample",
-    "do not average: the core does, once all terms are there",
-)
+def _check_terms(table: Table, player: str) -> None:
+    try:
+        terms, _ = table.terms(player, table.batch(0))
+    except PluginError as error:
+        breach = _broken(table, player, error)
+        if breach is None:
+            raise
+        raise breach from error
+    for name, term in terms.items():
+        finite(f"the {player}'s term '{name}'", term)
+
+
+def _broken(table: Table, player: str, error: PluginError) -> Breach | None:
+    """What is wrong with the player's terms; None where the component's own code raised an error of another cause."""
+    raised = error.__cause__ is not None
+    if wants_vectors(table.stage.subject):
+        mend = "it works with a discriminator of several outputs: state needs={'logits': 'vector'}"
+        return Breach(told(error), "no error" if raised else TERMS, mend)
+    return None if raised else Breach(str(error), TERMS, mend_of(table.given(player), COUNT))
 
 
 def check_inputs(subject: Subject) -> None:
@@ -67,7 +84,8 @@ def check_gradients(subject: Subject) -> None:
                 continue
             table = prepare(lay(stage(subject)))
             for player in table.moving:
-                _check_gradients(table, player, which, memory)
+                with given_by(player):
+                    _check_gradients(table, player, which, memory)
 
 
 def _check_gradients(table: Table, player: str, which: str, memory: float | None) -> None:
@@ -126,14 +144,17 @@ def check_per_sample(subject: Subject) -> None:
     mixed = ""
     for memory in MEMORIES:
         for player in table.moving:
-            _check_permuted(table, player, memory)
-            mixed = mixed or _mixing(table, player, memory)
-    if mixed and not stated:
-        raise Breach(
-            mixed,
-            f"changing sample {CHANGED} to change term {CHANGED} only",
-            "no statistic over the batch; if the paper has one, state gives={'mixes_batch': True}",
-        )
+            with given_by(player):
+                _check_permuted(table, player, memory)
+            found = _mixing(table, player, memory)
+            if found and not stated:
+                raise Breach(
+                    found,
+                    f"changing sample {CHANGED} to change term {CHANGED} only",
+                    "no statistic over the batch; if the paper has one, state gives={'mixes_batch': True}",
+                    method=player,
+                )
+            mixed = mixed or found
     if stated and not mixed and not table.objective.remembers:  # what is remembered may count only later
         raise Breach(
             "no sample's term depends on another sample",
@@ -203,6 +224,7 @@ def check_direction(subject: Subject) -> None:
                 "high logits to mean real: the discriminator raises them at real and lowers them at fake samples, "
                 "the generator raises them at fake ones",
                 "turn the sign of the term, or exchange real and fake",
+                method=player,
             )
 
 
@@ -243,7 +265,7 @@ def check_memory(subject: Subject) -> None:
     part = table.objective.loss
     before = attributes(part)
     for player in table.moving:
-        with plainly(*_MEMORY):
+        with plainly(*MEMORY):
             table.terms(player, table.batch(0))
     changed = [name for name, value in attributes(part).items() if before.get(name) != value]
     if changed:
@@ -252,12 +274,6 @@ def check_memory(subject: Subject) -> None:
             "an object that stays as it was built: seeds may share it",
             "state `remembers = {'mean': 0.0}`, and read and assign `game.memory['mean']`",
         )
-
-
-_MEMORY = (
-    "in memory, the names that `remembers` states, each a tensor of shape ()",
-    "state the name and its first value in `remembers`; assign a mean over the batch, not the batch",
-)
 
 
 def check_host(subject: Subject) -> None:
@@ -270,3 +286,12 @@ def check_host(subject: Subject) -> None:
             total = torch.stack([term.mean() for term in terms.values()]).sum()
             if total.requires_grad:
                 total.backward()  # type: ignore[no-untyped-call]
+
+
+def check_device(subject: Subject) -> None:
+    """All that is computed with lies on the game's device, as far as can be told without a GPU."""
+    table = lay(stage(subject))
+    for player in table.moving:
+        game = table.game(player, table.batch(0), loss_rng())
+        with given_by(player), one_device(subject.file, table.objective.loss) as watched:
+            watched.expect_here(**table.move(player, game))

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,36 @@ def definition_of(target: str) -> Definition:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
             return Definition(file, node.lineno, ast.get_docstring(node) or "")
     raise PluginError(f"{file}: no class or function '{attribute}' is defined at its top level")
+
+
+def line_given(target: str, method: str) -> int | None:
+    """The line of the last `return` of the method, or the method's own; None where its source does not define it.
+
+    A method that is inherited from a class of the same module is looked for there.
+    """
+    module, _, attribute = target.partition(":")
+    body = ast.parse(file_of(module).read_bytes()).body
+    classes = {node.name: node for node in body if isinstance(node, ast.ClassDef)}
+    seen: set[str] = set()
+    while attribute in classes and attribute not in seen:
+        seen.add(attribute)
+        for node in classes[attribute].body:
+            if isinstance(node, ast.FunctionDef) and node.name == method:
+                return max((item.lineno for item in _returns(node)), default=node.lineno)
+        bases = [base.id for base in classes[attribute].bases if isinstance(base, ast.Name)]
+        attribute = next((base for base in bases if base in classes), "")
+    return None
+
+
+def _returns(function: ast.FunctionDef) -> Iterator[ast.Return]:
+    """The function's own, without those of functions inside of it."""
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Return):
+            yield node
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
 
 
 def file_of(module: str) -> Path:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ganbench.conformance.findings import Breach
+from ganbench.conformance.devices import one_device
+from ganbench.conformance.findings import Breach, given_by
 from ganbench.conformance.network_checks import judge
 from ganbench.conformance.networks import Built, build, called, each, smallest
 from ganbench.conformance.subjects import Subject
@@ -38,7 +39,7 @@ def check_gradients(subject: Subject) -> None:
 
 def _check_gradients(built: Built) -> None:
     network, inputs = copy.deepcopy(built.network), built.inputs().requires_grad_()
-    answer = everything(built, network, inputs)
+    answer = everything(built, network, inputs, built.labels())
     named = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
     gradients: Sequence[Tensor | None] = torch.autograd.grad(answer, [inputs, *named.values()], allow_unused=True)
     unused = [name for name, slope in zip(("the input", *named), gradients, strict=True) if slope is None]
@@ -53,12 +54,12 @@ def _check_gradients(built: Built) -> None:
         finite(f"the gradient of {name}", slope)
 
 
-def everything(built: Built, network: nn.Module, inputs: Tensor) -> Tensor:
+def everything(built: Built, network: nn.Module, inputs: Tensor, labels: Tensor | None) -> Tensor:
     """A number that all that the network gives counts in: of a discriminator with heads, each of them."""
     heads = built.subject.component.gives.get("heads", {})
     if not any(holds(when, built.subject.choice) for when in heads.values()):
-        return called(network, inputs, built.labels()).square().sum()
-    judged = judge(network, inputs, built.labels())
+        return called(network, inputs, labels).square().sum()
+    judged = judge(network, inputs, labels)
     return torch.stack([head.square().sum() for head in judged.values()]).sum()
 
 
@@ -99,7 +100,18 @@ def check_host(subject: Subject) -> None:
 def _check_host(built: Built) -> None:
     network, inputs = copy.deepcopy(built.network), built.inputs().requires_grad_()
     with no_host_read():
-        everything(built, network, inputs).backward()  # type: ignore[no-untyped-call]
+        everything(built, network, inputs, built.labels()).backward()  # type: ignore[no-untyped-call]
+
+
+def check_device(subject: Subject) -> None:
+    """All that is computed with lies on the device of the input, as far as can be told without a GPU."""
+    each(subject, smallest(subject), _check_device)
+
+
+def _check_device(built: Built) -> None:
+    network, inputs, labels = copy.deepcopy(built.network), built.inputs(), built.labels()
+    with torch.no_grad(), given_by("forward"), one_device(built.subject.file, network) as watched:
+        watched.expect_here(answer=everything(built, network, inputs, labels))
 
 
 def check_double_backward(subject: Subject) -> None:

@@ -14,7 +14,7 @@ from ganbench.building import build_engine, build_objective
 from ganbench.casts import Cast
 from ganbench.compatibility import refused_drivers
 from ganbench.conformance.findings import Breach, NotChecked
-from ganbench.conformance.partners import Stage, stage
+from ganbench.conformance.stages import Stage, stage
 from ganbench.conformance.subjects import Subject
 from ganbench.contracts import several
 from ganbench.group import Together

@@ -122,14 +122,6 @@ def unchanged(**tensors: Tensor | None) -> Iterator[None]:
             )
 
 
-def attributes(part: object) -> dict[str, str]:
-    """What an object holds, so that it can be seen whether it remembers something from call to call."""
-    return {
-        name: f"{id(value)} {getattr(value, '_version', '')} {value!r}"
-        for name, value in getattr(part, "__dict__", {}).items()
-    }
-
-
 def finite(name: str, tensor: Tensor) -> None:
     """Nothing, if all of the tensor's numbers are finite. Raises Breach that counts those that are not."""
     bad = int((~tensor.isfinite()).sum())

@@ -58,7 +58,8 @@ class BEGAN:
         learning rate where the energies stall.
     Traps: k is no parameter and gets no gradient; an unclamped one runs away. It is updated from the same energies as
         the critic, with the k of this step still in the loss. The fakes are the discriminator's, not a second batch: an
-        equally good estimate, without a pass.
+        equally good estimate, without a pass. From k₀ = 0 at a rate of 0.001, thousands of steps pass before k matters;
+        in less, the generator draws whatever the critic reconstructs best: blank images.
     Parameters: `gamma` is the ratio of fake to real energy to keep, less of it for sharper and less diverse samples;
         `rate` is λₖ, the step of k.
     """

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ganbench.compatibility import Combination, incompatibility
-from ganbench.conformance.findings import NotChecked
+from ganbench.compatibility import Combination, incompatibility, logits_of
+from ganbench.conformance.findings import NoPartners
 from ganbench.conformance.networks import latent_dim, shapes
 from ganbench.conformance.subjects import Subject, subjects
-from ganbench.contracts import Part, adapt, mixes_batch, needs_independent
+from ganbench.contracts import Part, adapt, mixes_batch, needs_independent, several
+from ganbench.errors import GanbenchError, suggest
 from ganbench.plugins import Offer
 from ganbench.protocols import Data
 from ganbench.rules import parameter_in
@@ -43,16 +45,17 @@ class Stage:
 def stage(subject: Subject) -> Stage:
     """A trial in which the component plays, with partners that take little time; found once.
 
-    Raises NotChecked where none of the installed components fits.
+    Raises NoPartners where none of the installed components fits.
     """
     found, key = subject.ground.stages, (subject.kind, subject.choice)
     if key not in found:
-        found[key] = _found(subject)
+        found[key] = find_stage(subject)
     return found[key]
 
 
-def _found(subject: Subject) -> Stage:
-    reason = "no other component is installed that it could play with"
+def find_stage(subject: Subject) -> Stage:
+    """The same, looked for anew."""
+    refusals: Counter[str] = Counter()
     for combination in itertools.islice(_combinations(subject), MOST):
         training = _training(combination)
         refused = incompatibility(combination, training)
@@ -60,8 +63,44 @@ def _found(subject: Subject) -> Stage:
             dataset, variant = combination.dataset.choice, combination.variant
             trial = Trial(dataset, variant, 0, Budget(steps=1), training, Evaluation((1.0,), (), 1))
             return Stage(subject, combination, trial, subject.ground.data(dataset))
-        reason = refused
-    raise NotChecked(f"none of the installed components can play with it: {reason}")
+        refusals[refused] += 1
+    raise _alone(subject, refusals)
+
+
+def _alone(subject: Subject, refusals: Counter[str]) -> NoPartners:
+    """What to say of a component that nothing fits: a word of its contract that nothing knows, else why most do not."""
+    for key, word, known in _words(subject):
+        side, others = ("gives", "loss takes") if subject.kind == "discriminator" else ("needs", "discriminator gives")
+        return NoPartners(
+            f"{side}={{'{key}': '{word}'}}, and no installed {others} '{word}'",
+            f"for '{key}', what something installed can play with: {', '.join(sorted(known)) or 'nothing'}",
+            f"write a known word.{suggest(word, known)}",
+        )
+    own = Counter({reason: count for reason, count in refusals.items() if str(subject.choice) in reason})
+    commonest = (own or refusals).most_common(1)
+    reason = commonest[0][0] if commonest else "no other component is installed that it could play with"
+    return NoPartners(
+        f"none of the installed components can play with it: {reason}",
+        "a contract that some data set, generator, discriminator and loss fit",
+        "mend `needs` and `gives`, or let the plugin offer the partner too",
+    )
+
+
+def _words(subject: Subject) -> Iterator[tuple[str, str, set[str]]]:
+    """The words in the contract that no partner knows: the key, the word, and the words that partners know."""
+    if subject.kind == "discriminator":
+        losses = [part for offer in _first(subject, "loss", LOSSES) for part in _readable(offer, subject)[:1]]
+        stated = {"logits": (logits_of(subject.part),)}
+        known = {"logits": {str(loss.need("logits")) for loss in losses if loss.need("logits")}}
+    else:
+        judges = _installed(subject, "discriminator")
+        vector = {"vector"} if any("outputs" in judge.component.gives for judge in judges) else set()
+        stated = {key: several(subject.part.need(key, ())) for key in ("logits", "heads")}
+        known = {
+            "logits": {logits_of(judge) for judge in judges} | vector,
+            "heads": {head for judge in judges for head in judge.component.gives.get("heads", {})},
+        }
+    yield from ((key, word, known[key]) for key, words in stated.items() for word in words if word not in known[key])
 
 
 def _combinations(subject: Subject) -> Iterator[Combination]:
@@ -88,8 +127,8 @@ def _objectives(subject: Subject) -> Iterator[_Objective]:
     if subject.kind == "method" and own.give("alone"):
         yield None, (), None, own
         return
-    for offer in _first(subject, "loss", LOSSES):
-        loss = next(subjects(offer, subject.ground)).part
+    losses = [loss for offer in _first(subject, "loss", LOSSES) for loss in _readable(offer, subject)[:1]]
+    for loss in losses:
         if subject.kind == "penalty":
             yield loss, (own,), None, None
         else:
@@ -118,8 +157,16 @@ def _installed(subject: Subject, kind: Kind) -> list[Part]:
     found = subject.ground.networks
     if kind not in found:
         offers = _first(subject, kind, NETWORKS)
-        found[kind] = [candidate.part for offer in offers for candidate in subjects(offer, subject.ground)]
+        found[kind] = [part for offer in offers for part in _readable(offer, subject)]
     return found[kind]
+
+
+def _readable(offer: Offer, subject: Subject) -> list[Part]:
+    """The other component with each corner; none where its parameters cannot be read, which is its own fault."""
+    try:
+        return [candidate.part for candidate in subjects(offer, subject.ground)]
+    except GanbenchError:
+        return []
 
 
 def _first(subject: Subject, kind: Kind, names: tuple[str, ...]) -> list[Offer]:
