@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Side(NamedTuple):
     tally: Tally
 
 
-class Stepper:
+class Stepper(ABC):
     """All that a step of training touches, whatever a step is made of: `updated` and `play` say that.
 
     It carries one seed or several, whichever the `cast` has. With `captured`, all that changes from step to step lies
@@ -72,13 +73,13 @@ class Stepper:
             players.generator.train()
             players.discriminator.train()
 
+    @abstractmethod
     def updated(self) -> dict[str, tuple[Optimiser, list[Tensor]]]:
         """By the name of each update, the settings of its optimiser and the weights that it moves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def play(self) -> None:
         """A whole step on the device. Reads nothing from it, and nothing from the host that changes between steps."""
-        raise NotImplementedError
 
     @property
     def watched(self) -> bool:

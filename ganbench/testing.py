@@ -57,7 +57,7 @@ def items(selection: Selection) -> list[object]:
 
 def judge(finding: Finding) -> None:
     """Nothing for a check that passed; else the test fails, or is skipped, in the finding's words."""
-    if finding.verdict == "skipped":
+    if finding.verdict == "skipped":  # what this machine, or the contract, leaves nothing to check of: it says which
         pytest.skip(finding.reason)
     if finding.verdict == "fail":
         pytest.fail(finding.message(), pytrace=False)

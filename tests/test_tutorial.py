@@ -89,7 +89,7 @@ def package(tmp_path):
 
 def lint(command, folder):
     program, *arguments = shlex.split(command)
-    if importlib.util.find_spec(program) is None:
+    if importlib.util.find_spec(program) is None:  # tox installs both; a contributor's environment need not have them
         pytest.skip(f"{program} is not installed here")
     done = subprocess.run(
         [sys.executable, "-m", program, *arguments], cwd=folder, capture_output=True, text=True, check=False

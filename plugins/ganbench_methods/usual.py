@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ganbench.protocols import Loss, Scene, Terms
 
 
-class UsualGame:
+class UsualGame(ABC):
     """The two networks of the usual game; `disguise` is the generator's turn."""
 
     def networks(self, make: Callable[..., nn.Module], latent_dim: int, shape: tuple[int, ...]) -> dict[str, nn.Module]:
@@ -34,9 +35,9 @@ class UsualGame:
             fake = scene.networks["generator"](scene.latents)
         return objective_of(scene).discriminator(scene.game(fake, scene.networks["discriminator"]))
 
+    @abstractmethod
     def disguise(self, scene: Scene) -> Terms:
         """What the generator minimises: each term (N,)."""
-        raise NotImplementedError
 
 
 def objective_of(scene: Scene) -> Loss:
