@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
 import torch
+from counted import on_paper, parameters, weighted
 from torch import nn
 from torch.testing import assert_close
 
@@ -19,22 +18,6 @@ from ganbench_sngan.networks import SNGANDiscriminator, SNGANGenerator
 NORMS = ["spectral", "layer", "none"]
 CONDITIONINGS = ["none", "projection", "auxiliary"]
 LABELS = torch.tensor([0, 2, 1, 0])
-
-
-@contextmanager
-def on_paper() -> Iterator[None]:
-    """What is made inside has no weights to set, and none to iterate on: only shapes."""
-    with torch.device("meta"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganbench_layers.spectral.WARM_UP", 0)
-        yield
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def weighted(network: nn.Module) -> list[nn.Module]:
-    return [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding)]
 
 
 @pytest.mark.parametrize("side", [8, 16, 32, 64, 128, 256])
