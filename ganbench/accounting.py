@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from ganbench.states import State
+
 
 class Clock(Protocol):
     """Seconds of device time between `resume` and `pause`, added up."""
@@ -27,6 +29,10 @@ class Clock(Protocol):
 
     def seconds(self) -> float:
         """What is charged so far. While running, never waits for the device, and may then lag behind it."""
+        ...
+
+    def start_at(self, seconds: float) -> None:
+        """Have so much charged already: what was spent before an interruption."""
         ...
 
 
@@ -49,6 +55,10 @@ class ProcessorClock:
     def seconds(self) -> float:
         """What is charged so far."""
         return self._charged + (0.0 if self._since is None else time.process_time() - self._since)
+
+    def start_at(self, seconds: float) -> None:
+        """Have so much charged already."""
+        self._charged = seconds
 
 
 class CudaClock:
@@ -82,6 +92,10 @@ class CudaClock:
         if self._start is not None and self._marker is None:
             self._marker = self._recorded_event()
         return self._charged + self._running
+
+    def start_at(self, seconds: float) -> None:
+        """Have so much charged already."""
+        self._charged = seconds
 
     def _recorded_event(self) -> torch.cuda.Event:
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
@@ -183,3 +197,14 @@ class Tally:
             sums.zero_()
             updates.zero_()
         return [{name: value / counts[name] for name, value in total.items() if counts[name]} for total in totals]
+
+    def state(self) -> State:
+        """The sums so far, by what was reported together, and what was seen to go wrong."""
+        sums = [[list(names), total, updates] for names, (total, updates) in self._sums.items()]
+        return {"sums": sums, "first_bad": self._first_bad}
+
+    def restore(self, state: State) -> None:
+        """Go on from there."""
+        device = self._first_bad.device
+        self._sums = {tuple(names): (total.to(device), updates.to(device)) for names, total, updates in state["sums"]}
+        self._first_bad.copy_(state["first_bad"])

@@ -10,6 +10,7 @@ from torch import Tensor
 from ganbench.datasets import as_input
 from ganbench.players import wants_channels_last
 from ganbench.seeding import stream
+from ganbench.states import State, random_states, restore_random
 
 
 class Order:
@@ -31,6 +32,15 @@ class Order:
         chosen = self._order[self._position : self._position + self._batch_size]
         self._position += self._batch_size
         return chosen
+
+    def state(self) -> State:
+        """Which samples are still to come in this epoch, and what decides the next ones."""
+        return {"left": self._order[self._position :], "rng": self._rng.get_state()}
+
+    def restore(self, state: State) -> None:
+        """Go on from there."""
+        self._order, self._position = state["left"].to(self._rng.device), 0
+        self._rng.set_state(state["rng"])
 
 
 class Batches:
@@ -64,6 +74,16 @@ class Batches:
     def generators(self) -> list[torch.Generator]:
         """What `take` draws from."""
         return self._coins
+
+    def state(self) -> State:
+        """Where each seed is in its order, and in its coins."""
+        return {"orders": [order.state() for order in self._orders], "coins": random_states(self._coins)}
+
+    def restore(self, state: State) -> None:
+        """Go on from there."""
+        for order, saved in zip(self._orders, state["orders"], strict=True):
+            order.restore(saved)
+        restore_random(self._coins, state["coins"])
 
     def choose(self) -> Tensor:
         """Which samples are next: (batch_size,), or (seeds, batch_size)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ganbench.errors import DataError
 from ganbench.folders import cache_folder
+from ganbench.tensorfiles import DamagedError, arrays_of, digest, header_of, on_cpu, read, write
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 CacheKind = Literal["data", "features", "statistics", "classifiers"]
@@ -28,8 +28,6 @@ CACHE_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
 
 SCHEMA = 1
 SUFFIX = ".safetensors"
-HEADER = "ganbench"
-LONGEST_HEADER = 2**20
 
 Identity = Mapping[str, Any]
 
@@ -71,19 +69,9 @@ def recall(
         return found
     with _locked(path) as usable:
         if not usable:
-            return _on_cpu(compute())
+            return on_cpu(compute())
         found = _read(path, verify)  # another process may have been faster
         return _write(path, identity, compute()) if found is None else found
-
-
-def digest(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    """The SHA-256 of named arrays: of their names, types, shapes and bytes."""
-    total = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        total.update(f"{name} {array.dtype.name} {array.shape} ".encode())
-        total.update(array.reshape(-1).view("uint8").data if array.size else b"")
-    return total.hexdigest()
 
 
 def entries() -> list[Entry]:
@@ -93,14 +81,11 @@ def entries() -> list[Entry]:
 
 def damage(entry: Entry) -> str:
     """What is wrong with an entry, in a few words; nothing if its tensors are those that were written."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     if entry.problem:
         return entry.problem
     try:
-        found = digest(load_file(entry.path))
-    except (OSError, SafetensorError, ValueError) as error:
+        found = digest(arrays_of(read(entry.path, verify=False)))
+    except (OSError, DamagedError) as error:
         return f"cannot be read ({error})"
     return "" if found == entry.sha256 else f"its tensors have SHA-256 {found[:12]}…, expected {entry.sha256[:12]}…"
 
@@ -141,7 +126,10 @@ def _delete(path: Path) -> int:
     """Delete a file, if it is still there; gives its size."""
     try:
         size = path.stat().st_size
-        path.unlink()
+        if path.is_dir():  # where a writer that was killed was at work
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     except FileNotFoundError:
         return 0
     except OSError as error:
@@ -168,68 +156,32 @@ def _entry(kind: CacheKind, path: Path) -> Entry | None:
     """The entry at `path`; None where it has just been deleted."""
     try:
         status = path.stat()
-        header = _header(path)
+        header = header_of(path)
         return Entry(kind, path, status.st_size, status.st_mtime, header["identity"], header["sha256"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, DamagedError, KeyError) as error:
         problem = f"its header cannot be read ({error})"
         return Entry(kind, path, status.st_size, status.st_mtime, {}, "", problem)
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """What `_write` said of the tensors; for the layout see https://github.com/huggingface/safetensors#format."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > LONGEST_HEADER:
-            raise ValueError(f"{length} bytes long")
-        header: dict[str, Any] = json.loads(json.loads(file.read(length))["__metadata__"][HEADER])
-    return header
-
-
 def _read(path: Path, verify: bool) -> dict[str, Tensor] | None:
     """The tensors at `path`; None where there are none, or where they are not what was written."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
         return None
     try:
-        tensors = load_file(path)
-        intact = not verify or digest(_arrays(tensors)) == _header(path)["sha256"]
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        return read(path, verify=verify)
+    except (OSError, DamagedError) as error:
         logger.warning("computed again, because the cache's file is damaged (%s): %s", error, path)
         return None
-    if not intact:
-        logger.warning("computed again, because the cache's file has changed: %s", path)
-        return None
-    return tensors
 
 
 def _write(path: Path, identity: Identity, computed: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Put the tensors at `path`, whole or not at all, and give them as they are read from there."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
-
-    tensors = _on_cpu(computed)
-    header = {"identity": identity, "sha256": digest(_arrays(tensors))}
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}")
+    tensors = on_cpu(computed)
     try:
-        save_file(tensors, temporary, metadata={HEADER: json.dumps(header, sort_keys=True)})
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:  # the latter where the disk is full
+        write(path, tensors, {"identity": identity})
+    except OSError as error:  # the disk is full, perhaps
         logger.warning("not kept in the cache (%s): %s", error, path)
         return tensors
-    finally:
-        temporary.unlink(missing_ok=True)
-    return load_file(path)
-
-
-def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
+    return read(path, verify=False)

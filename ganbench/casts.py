@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganbench.objective import Objective
 from ganbench.players import Players
+from ganbench.states import State
 from ganbench.terms import Precision
 from ganbench.witness import Phase, Terms
 
@@ -58,6 +59,10 @@ class Memory:
         for name, value in told.items():
             self._kept[name].copy_(value)
 
+    def state(self) -> State:
+        """All that is remembered."""
+        return dict(self._kept)
+
 
 class Cast(Protocol):
     """The players of one seed or of several, and the random streams that each seed has of its own."""
@@ -94,6 +99,14 @@ class Cast(Protocol):
 
     def random_generators(self) -> list[torch.Generator]:
         """All that a step draws from."""
+        ...
+
+    def habits(self) -> State:
+        """What it has learned of the objective in the steps so far: it decides how the next ones are computed."""
+        ...
+
+    def take_on(self, habits: State) -> None:
+        """Go on with them."""
         ...
 
 

@@ -13,7 +13,7 @@ import ganbench
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
-from ganbench.errors import ChoiceError, GanbenchError
+from ganbench.errors import ChoiceError, GanbenchError, StorageError
 from ganbench.options import (
     EXIT_BAD_REQUEST,
     EXIT_FAILED_TRIALS,
@@ -21,19 +21,23 @@ from ganbench.options import (
     EXIT_OK,
     READ_BY_PEOPLE,
     BoardFormat,
+    CheckpointOption,
     DataRootOption,
     DeviceOption,
     DownloadOption,
     DriverOption,
     ExecutorOption,
     ListingOption,
+    MemoryOption,
     OnlyOption,
     PerDeviceOption,
     PluginOption,
     ResultsArgument,
     ResultsOption,
+    SilentOption,
     SuiteArgument,
     TableFormat,
+    TimeoutOption,
     WeightsOption,
     WorkersOption,
     absolute,
@@ -49,7 +53,7 @@ if TYPE_CHECKING:
     from ganbench.plan import Plan
     from ganbench.plugins import Registry
     from ganbench.suite import Suite
-    from ganbench.terms import Choice
+    from ganbench.terms import Choice, Limits
 
 app = typer.Typer(
     help="Compare GANs under equal budgets, several seeds and one named protocol.",
@@ -81,9 +85,10 @@ def run(
     per_device: PerDeviceOption = None,
     driver: DriverOption = "auto",
     executor: ExecutorOption = "processes",
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=1, metavar="SECONDS", help="End a trial that takes longer.")
-    ] = None,
+    timeout: TimeoutOption = None,
+    silent: SilentOption = None,
+    memory: MemoryOption = None,
+    checkpoint: CheckpointOption = None,
     data_root: DataRootOption = None,
     download: DownloadOption = False,
     weights: WeightsOption = None,
@@ -93,10 +98,10 @@ def run(
 ) -> None:
     """Train and measure SUITE, and write its leaderboard.
 
-    What is recorded already is not done again.
+    What is recorded already is not done again, and what was cut short goes on where it was.
     """
+    from ganbench.crew import Redo, Settings
     from ganbench.protocols import Places
-    from ganbench.runner import Redo, Settings
 
     console = open_console()
     read, registry, planned = _plan(suite, only, plugin)
@@ -110,19 +115,44 @@ def run(
         workers,
         files_of(plugin),
         redo,
-        timeout,
+        _limits(read, timeout, silent, memory),
         driver=driver,
         per_device=per_device,
         executor=_executor(registry, executor),
+        checkpoint_seconds=checkpoint,
     )
     folder = _results_folder(read, results)
     _announce(console, read, suite, planned, registry, folder)
     try:
         failed = _run_and_report(console, planned, registry, folder, settings)
     except KeyboardInterrupt:
-        typer.echo("Interrupted. Every trial that ended is recorded; the same command does the rest.", err=True)
+        typer.echo(_interrupted(planned, folder), err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     raise typer.Exit(EXIT_FAILED_TRIALS if failed else EXIT_OK)
+
+
+def _limits(suite: Suite, timeout: float | None, silent: float | None, memory: float | None) -> Limits:
+    """What a trial may take: as the options say or, where they do not, the suite."""
+    from ganbench.crew import SILENT_SECONDS
+    from ganbench.terms import Limits
+
+    own = suite.limits
+    memory_bytes = own.memory_bytes if memory is None else int(memory * 2**30)
+    return Limits(timeout or own.seconds, silent or own.silent_seconds or SILENT_SECONDS, memory_bytes)
+
+
+def _interrupted(planned: Plan, folder: Path) -> str:
+    """How far a run came that was interrupted, and what to type to go on."""
+    import shlex
+
+    from ganbench.store import Store
+
+    store, jobs = Store(folder), planned.jobs
+    recorded = sum(store.latest(job.key) is not None for job in jobs)
+    begun = sum(store.unfinished(job.key) is not None for job in jobs)
+    typed = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would do all again
+    kept = f", {begun} {'is' if begun == 1 else 'are'} kept as far as they came" if begun else ""
+    return f"Interrupted. {recorded} of {len(jobs)} are recorded{kept}. To go on: {shlex.join(['ganbench', *typed])}"
 
 
 def _executor(registry: Registry, written: str) -> Choice:
@@ -271,6 +301,10 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows a question mark
     try:
         app()
+    except StorageError as error:
+        told = "What is recorded is safe. Where there is room again, the same command does the rest"
+        typer.echo(f"ganbench: {error}. {told}", err=True)
+        sys.exit(EXIT_BAD_REQUEST)
     except GanbenchError as error:
         typer.echo(f"ganbench: {error}", err=True)
         sys.exit(EXIT_BAD_REQUEST)

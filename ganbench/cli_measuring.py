@@ -93,10 +93,10 @@ def evaluate(
     force: Annotated[bool, typer.Option("--force", help="Measure again what is recorded.")] = False,
 ) -> None:
     """Score samples or a generator that was made elsewhere, without training."""
+    from ganbench.crew import Settings
     from ganbench.evaluate import prepare
     from ganbench.plugins import discover
     from ganbench.protocols import Places
-    from ganbench.runner import Settings
     from ganbench.sources import Request
     from ganbench.suite import read_suite
 

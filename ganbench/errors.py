@@ -30,6 +30,10 @@ class ResultsError(GanbenchError):
     """A results folder cannot be read or written."""
 
 
+class StorageError(ResultsError):
+    """The disk takes no more: it is full, read-only, or not to be written by this user. No trial is at fault."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, if there is one, then all of them."""
     names = sorted(set(known))

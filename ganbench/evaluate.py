@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from ganbench.choices import parse_choice
+from ganbench.crew import Settings, View
 from ganbench.errors import ChoiceError, DataError, GanbenchError
 from ganbench.evaluations import DEFAULT_SAMPLES, Asked, measured_as
 from ganbench.imagefiles import existing
 from ganbench.plan import references_of
 from ganbench.plugins import Registry
 from ganbench.protocols import Data, Places
-from ganbench.runner import Settings, View, run
+from ganbench.runner import run
 from ganbench.sources import Located, Request, locate
 from ganbench.store import Attempt, Store
 from ganbench.submissions import Samples, fingerprint, look_at, read_samples

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ganbench.store import EVENTS, Attempt
+from ganbench.store import EVENTS, Attempt, on_disk
 from ganbench.terms import Budget, Score, Spent
 
 REPORT_SECONDS = 0.5
@@ -33,7 +33,7 @@ class EventLog:
     def write(self, event: str, **details: Any) -> None:
         """Append one event with the time."""
         line = json.dumps({"event": event, "time": time.time(), **details}, allow_nan=False)
-        with self._path.open("a", encoding="utf-8") as file:
+        with on_disk(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def progress(self, spent: Spent) -> None:
@@ -43,6 +43,13 @@ class EventLog:
         if now >= self._next_report and self._budget is not None:
             self._next_report = now + REPORT_SECONDS
             self._report("progress")
+
+    def alive(self, doing: str) -> None:
+        """Show a sign of life, at most every half second, from what takes long and has no progress to tell."""
+        now = time.monotonic()
+        if now >= self._next_report:
+            self._next_report = now + REPORT_SECONDS
+            self.write("alive", doing=doing)
 
     def evaluated(self, spent: Spent, scores: tuple[Score, ...]) -> None:
         """Tell the scores at an evaluation point."""

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import faulthandler
 import multiprocessing
 import os
-import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pebble import ProcessExpired, ProcessPool
 
+from ganbench import guard
 from ganbench.drivers import Findings
 from ganbench.errors import DataError, GanbenchError
+from ganbench.events import EventLog
+from ganbench.leases import MARK, process_mark
 from ganbench.protocols import Places
-from ganbench.store import LOG
-from ganbench.tasks import Task
-from ganbench.terms import Choice, Job, Status, Trial
+from ganbench.store import LOG, storage_error
+from ganbench.supervision import Supervisor, Watched, end_group, limit_memory
+from ganbench.tasks import Task, open_tasks
+from ganbench.terms import Choice, Job, Limits, Trial
 
 ONE_THREAD: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
@@ -33,19 +40,26 @@ ONE_THREAD: Mapping[str, str] = {
 spin for each other cost far more than a second thread gains, and one thread gives the same bits every time."""
 
 
+NO_LIMITS = Limits()
+
+
 class LocalProcesses:
     """Up to `workers` jobs at a time on this machine. A process that dies takes its own job with it, and no other.
 
-    All pools of a run fork from one server, which starts with the first of them.
+    All pools of a run fork from one server, which starts with the first of them. Every process bears the run's mark,
+    and so do those that it starts: a guard ends whatever the run leaves behind.
     """
 
     def __init__(self, workers: int) -> None:
         os.environ.update(ONE_THREAD)
+        os.environ[MARK] = process_mark()
+        _guarded()
         method = "forkserver" if sys.platform == "linux" else "spawn"  # elsewhere, a fork may not use what was loaded
         context = multiprocessing.get_context(method)
         if method == "forkserver":
             context.set_forkserver_preload(["ganbench.warm"])
         self._pool = ProcessPool(max_workers=workers, max_tasks=1, context=context)
+        self._supervisor = Supervisor()
 
     def __enter__(self) -> Self:
         return self
@@ -58,15 +72,31 @@ class LocalProcesses:
         else:
             self._pool.stop()  # type: ignore[no-untyped-call]  # kills what still runs: its attempts stay without a record, so they never happened
         self._pool.join()
+        self._supervisor.end()
 
-    def submit(self, tasks: Sequence[Task], seconds: float | None = None) -> Future[str]:
-        """Start the tasks together as soon as a process is free, and kill it if it takes longer than `seconds`.
+    def submit(self, tasks: Sequence[Task], limits: Limits = NO_LIMITS) -> Future[str]:
+        """Start the tasks together as soon as a process is free, and end it where it goes beyond a limit.
 
-        Their records are in their attempts' folders afterwards, unless the process came to a bad end, or says why they
-        could not be done together.
+        Their records are in their attempts' folders afterwards. Else the future holds what became of them: Lost where
+        the process came to a bad end, or why they could not be done together.
         """
-        future: Future[str] = self._pool.schedule(_perform, args=[tasks], timeout=seconds)
-        return future
+        given: Future[str] = self._pool.schedule(_perform, args=[tasks], timeout=limits.seconds)
+        told: Future[str] = Future()
+        told.set_running_or_notify_cancel()
+        watched = self._supervisor.watch(tasks, limits)
+        given.add_done_callback(partial(self._tell, told, watched))
+        return told
+
+    def _tell(self, told: Future[str], watched: Watched, given: Future[str]) -> None:
+        """Hand on what became of a process, once nothing of it is left."""
+        self._supervisor.leave(watched)
+        error: BaseException | None = CancelledError() if given.cancelled() else given.exception()
+        ended = not isinstance(error, (TimeoutError, ProcessExpired))
+        end_group(watched.pid(), spare_leader=ended)
+        if error is None:
+            told.set_result(given.result())
+        else:
+            told.set_exception(watched.loss(error))
 
     def survey(
         self, trial: Trial, places: Places, device: str, plugin_files: Sequence[Path], seconds: float
@@ -96,6 +126,20 @@ class LocalProcesses:
         return found
 
 
+@cache
+def _guarded() -> None:
+    """Start the guard of this process: it learns that we are gone when the pipe, which only we hold, is closed."""
+    process = subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, "-I", guard.__file__, MARK, process_mark()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name != MARK},
+        start_new_session=True,  # out of reach of Ctrl-C, and of whatever ends the run's own group
+    )
+    atexit.register(process.communicate)
+
+
 def chosen_gpus(executor: LocalProcesses, device: str) -> dict[str, int]:
     """The GPUs to run on, with their memory in bytes: none of them means the processor.
 
@@ -115,30 +159,27 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def loss_of(error: BaseException | None) -> tuple[Status, str]:
-    """What to record of a process that left no record, from what its future raised."""
-    if isinstance(error, TimeoutError):
-        return "timeout", "the trial took longer than the limit of --timeout"
-    if isinstance(error, ProcessExpired):
-        code = error.exitcode
-        how = f"by signal {_signal_name(-code)}" if code is not None and code < 0 else f"with exit status {code}"
-        return "killed", f"the trial's process ended {how}"
-    return "error", f"{type(error).__name__}: {error}" if error else "the trial's process left no record"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
+def _set_out() -> None:
+    """Make this process the leader of a group of its own, which ends with the run, and let a crash leave a trace."""
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
+    faulthandler.enable()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _perform(tasks: Sequence[Task]) -> str:
+    _set_out()
+    first = open_tasks(tasks)[0]
+    log = first.attempt.path / LOG
+    try:
+        _print_to(log)
+        for task in open_tasks(tasks):
+            EventLog(task.attempt).write("process", pid=os.getpid())
+    except OSError as error:
+        raise storage_error(log, error) from error
+    limit_memory(first.memory_bytes)
     from ganbench.trial import perform
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    log = tasks[0].attempt.path / LOG
-    _print_to(log)
     reason = perform(tasks)
     sys.stdout.flush()
     if not log.stat().st_size:
@@ -169,7 +210,7 @@ def _survey(trial: Trial, places: Places, device: str, plugin_files: Sequence[Pa
     from ganbench.plugins import discover
     from ganbench.survey import survey
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _set_out()
     _print_to(Path(os.devnull))
     return survey(trial, discover(plugin_files), places, device)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,9 +18,18 @@ FEATURES, LOGITS = "features", "logits"
 BATCH_SIZE = 64
 """Images that an extractor sees at a time: Inception's first layers then take about half a gigabyte."""
 
+Alive = Callable[[str], None]
+"""Told in a few words what is being done, as long as that goes on: from what takes long, a sign of life."""
+
+
+def nobody(doing: str) -> None:
+    """For work that nobody waits for."""
+
 
 @torch.no_grad()
-def extract(extractor: Extractor, images: Tensor, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+def extract(
+    extractor: Extractor, images: Tensor, device: torch.device | str = "cpu", alive: Alive = nobody
+) -> dict[str, Tensor]:
     """Features (N, dimension) and, for a classifier, logits (N, K), float32 on `device`, of uint8 images (N, C, H, W).
 
     Keys: `features`, and `logits` where the extractor has them. The module sees copies of the images, with three
@@ -33,7 +42,10 @@ def extract(extractor: Extractor, images: Tensor, device: torch.device | str = "
     layers = {FEATURES: extractor.layer} | ({LOGITS: extractor.logits_layer} if extractor.logits_layer else {})
     try:
         with blame(name_of(extractor)), _evaluating(extractor.module.to(device)):
-            batches = [_outputs(extractor, _rgb(batch, device)) for batch in torch.split(images, BATCH_SIZE)]
+            batches = []
+            for batch in torch.split(images, BATCH_SIZE):
+                alive(name_of(extractor))
+                batches.append(_outputs(extractor, _rgb(batch, device)))
     finally:
         extractor.module.cpu()
     found = {name: torch.cat([outputs[layer] for outputs in batches]) for name, layer in layers.items()}

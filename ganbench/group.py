@@ -19,6 +19,7 @@ from ganbench.players import Players, full
 from ganbench.protocols import Game
 from ganbench.seeding import stream
 from ganbench.stacking import StackedNetwork, lift
+from ganbench.states import State
 from ganbench.terms import Precision
 from ganbench.witness import Network, Phase, Terms, Witness, at_once, no_phase, sharable, still_shared
 
@@ -135,6 +136,17 @@ class Together:
     def random_generators(self) -> list[torch.Generator]:
         """The streams of latents, of the loss and of the augmentation, one of each a seed."""
         return [*self._latents_rngs, *self._draws.rngs, *self._augmentation_rngs]
+
+    def habits(self) -> State:
+        """Which passes of the critic a penalty shares, what losses ask for, and whether they draw."""
+        asked = {player: list(names) for player, names in self._asked.items()}
+        return {"shared": sorted(self._shared), "asked": asked, "drawing": dict(self._drawing)}
+
+    def take_on(self, habits: State) -> None:
+        """Go on with them."""
+        self._shared = frozenset(habits["shared"])
+        self._asked = {player: tuple(names) for player, names in habits["asked"].items()}
+        self._drawing = dict(habits["drawing"])
 
     def _game(
         self,

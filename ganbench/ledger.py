@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ganbench.accounting import Clock, clock_for
+from ganbench.states import State
 
 SAMPLE_SECONDS = 1.0
 """Seconds between two looks at a GPU's load: its driver averages over about as long."""
@@ -80,6 +81,17 @@ class Ledger:
             costs["energy_joules"] = self._joules
         return costs
 
+    def state(self) -> State:
+        """What was counted so far; not while it counts."""
+        return {"wall": self._wall, "processor": self._processor, "joules": self._joules, "loads": list(self._loads)}
+
+    def restore(self, state: State) -> None:
+        """Go on from there."""
+        self._wall, self._processor = state["wall"], state["processor"]
+        known = self._joules is not None and state["joules"] is not None
+        self._joules = state["joules"] if known else None
+        self._loads = list(state["loads"])
+
 
 class LedgerClock:
     """A clock that keeps a ledger too: both run while training does."""
@@ -102,6 +114,10 @@ class LedgerClock:
         """What is charged so far. Looks at a GPU's load now and then."""
         self._ledger.sample()
         return self._clock.seconds()
+
+    def start_at(self, seconds: float) -> None:
+        """Have so much charged already."""
+        self._clock.start_at(seconds)
 
 
 class _Gpu:

@@ -14,6 +14,7 @@ from rich.table import Column
 
 from ganbench.events import last_event
 from ganbench.history import duration
+from ganbench.leases import Owner
 from ganbench.tasks import Task
 from ganbench.terms import Job, Record, Trial
 
@@ -62,6 +63,15 @@ def _busy(share: float) -> str:
         f"The machine was busy with other work: trials got {share:.0%} of a core. "
         "Times are affected by that, scores are not."
     )
+
+
+def _elsewhere(jobs: int, owner: Owner) -> str:
+    return f"Waiting for {jobs} {'jobs' if jobs > 1 else 'job'} that another run has ({owner})"
+
+
+def _stopping(running: int) -> str:
+    whose = "the trial that runs" if running == 1 else f"the {running} processes that run"
+    return f"Interrupted: {whose} may finish a step and keep what was reached. Once more ends all at once."
 
 
 def result(job: Job, record: Record) -> str:
@@ -131,27 +141,39 @@ class LiveView:
         bar = self._progress.add_task(f"  {escape(group_title([task.job for task in tasks]))}", total=1.0, score="")
         self._bars.update({task.job.key: bar for task in tasks})
 
-    def finished(self, task: Task, record: Record) -> None:
+    def finished(self, job: Job, record: Record) -> None:
         """Remove the bar with the last of its jobs, and leave a line that stays for a failure."""
-        self._close(task)
+        self._close(job)
         self._done += 1
         if record.status != "ok":
             self._failed += 1
-            self._console.print(f"[red]✗[/red] {escape(result(task.job, record))}", soft_wrap=True)
+            self._console.print(f"[red]✗[/red] {escape(result(job, record))}", soft_wrap=True)
 
     def parted(self, tasks: Sequence[Task], reason: str) -> None:
         """Remove the bar, and leave a line that stays."""
-        for task in tasks:
-            self._close(task)
+        self.left(tasks)
         self._console.print(escape(_parting(tasks, reason)), soft_wrap=True, highlight=False)
+
+    def left(self, tasks: Sequence[Task]) -> None:
+        """Remove the bar."""
+        for task in tasks:
+            self._close(task.job)
+
+    def elsewhere(self, jobs: int, owner: Owner) -> None:
+        """Say it in the place of what is done."""
+        self._progress.update(self._whole, description=escape(_elsewhere(jobs, owner)))
+
+    def stopping(self, running: int) -> None:
+        """Leave a line that stays."""
+        self._console.print(_stopping(running), soft_wrap=True, highlight=False)
 
     def busy(self, share: float) -> None:
         """Leave a line that stays."""
         self._console.print(_busy(share), soft_wrap=True, highlight=False)
 
-    def _close(self, task: Task) -> None:
-        bar = self._bars.pop(task.job.key)
-        if bar not in self._bars.values():
+    def _close(self, job: Job) -> None:
+        bar = self._bars.pop(job.key, None)  # what another runner did has none
+        if bar is not None and bar not in self._bars.values():
             self._progress.remove_task(bar)
 
     def tick(self, running: Iterable[Sequence[Task]]) -> None:
@@ -195,8 +217,19 @@ class StatusView:
         """Name the job."""
         self._status.update(f"Measuring {escape(group_title([task.job for task in tasks]))}")
 
-    def finished(self, task: Task, record: Record) -> None:
+    def finished(self, job: Job, record: Record) -> None:
         """Nothing is said of an end."""
+
+    def left(self, tasks: Sequence[Task]) -> None:
+        """Nothing is said: whoever asked for it knows."""
+
+    def elsewhere(self, jobs: int, owner: Owner) -> None:
+        """Say it."""
+        self._status.update(escape(_elsewhere(jobs, owner)))
+
+    def stopping(self, running: int) -> None:
+        """Say it."""
+        self._status.update(_stopping(running))
 
     def parted(self, tasks: Sequence[Task], reason: str) -> None:
         """Nothing is said: the same jobs go on."""
@@ -217,6 +250,7 @@ class PlainView:
         self._done = 0
         self._remaining = Remaining(total)
         self._next_report = time.monotonic() + PLAIN_REPORT_SECONDS
+        self._waited_for = 0
 
     def __enter__(self) -> Self:
         return self
@@ -237,10 +271,23 @@ class PlainView:
     def started(self, tasks: Sequence[Task]) -> None:
         """Nothing is said of a beginning."""
 
-    def finished(self, task: Task, record: Record) -> None:
+    def finished(self, job: Job, record: Record) -> None:
         """Say how the job ended."""
         self._done += 1
-        self._say(f"[{self._done}/{self._total}] {result(task.job, record)}")
+        self._say(f"[{self._done}/{self._total}] {result(job, record)}")
+
+    def left(self, tasks: Sequence[Task]) -> None:
+        """Nothing is said: whoever asked for it knows."""
+
+    def elsewhere(self, jobs: int, owner: Owner) -> None:
+        """Say it once for as many."""
+        if self._waited_for != jobs:
+            self._waited_for = jobs
+            self._say(_elsewhere(jobs, owner))
+
+    def stopping(self, running: int) -> None:
+        """Say it."""
+        self._say(_stopping(running))
 
     def parted(self, tasks: Sequence[Task], reason: str) -> None:
         """Say why."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from ganbench.batches import Batches
@@ -54,6 +55,14 @@ class MethodEngine(Stepper):
             )
             for turn in self._turns
         }
+
+    def parts(self) -> list[object]:
+        """The method, as far as its turns belong to an object, and the objective's parts."""
+        owners = {id(owner): owner for turn in self._turns if (owner := getattr(turn.minimised, "__self__", None))}
+        return [*owners.values(), *(self.objective.parts if self.objective else [])]
+
+    def _random_generators(self) -> list[torch.Generator]:
+        return [*super()._random_generators(), self._rng]
 
     def play(self) -> None:
         """The turns of every batch for each of them, then the others with the last one."""

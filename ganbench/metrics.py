@@ -19,10 +19,11 @@ from torch import Tensor
 
 from ganbench import cache
 from ganbench.errors import DataError, PluginError, suggest
-from ganbench.extraction import FEATURES, LOGITS, extract
+from ganbench.extraction import FEATURES, LOGITS, Alive, extract, nobody
 from ganbench.objective import blame
 from ganbench.protocols import Data, Evidence, Extractor, Memory, Metric, Tensors
 from ganbench.tables import COLUMNS, CURVE_LABELS
+from ganbench.tensorfiles import digest
 from ganbench.terms import AXES, Measure, Score
 
 ROUNDING = 1e-3
@@ -64,16 +65,23 @@ class Evaluator:
         self._train_features = None if train is None else self._of_real(train).get(FEATURES)
         self._memory = self._memory_of(self.real, train)
 
-    def scores(self, fake: Tensor, labels: Tensor | None = None, resamples: int = 0) -> tuple[Score, ...]:
+    def scores(
+        self,
+        fake: Tensor,
+        labels: Tensor | None = None,
+        resamples: int = 0,
+        alive: Alive = nobody,
+    ) -> tuple[Score, ...]:
         """Every metric's scores, in the metrics' order, for `fake`: uint8 images or float32 points (count, ...).
 
-        `labels` (count,) are the classes that were asked for; with `resamples` metrics estimate their own noise. Draws
-        no random number and leaves modes and gradients as they are. Raises DataError for samples of another form than
-        the held-out ones, PluginError for a metric or an extractor that breaks its contract.
+        `labels` (count,) are the classes that were asked for; with `resamples` metrics estimate their own noise.
+        `alive` is told what is being done, as long as that goes on. Draws no random number and leaves modes and
+        gradients as they are. Raises DataError for samples of another form than the held-out ones, PluginError for a
+        metric or an extractor that breaks its contract.
         """
         self._check(fake, labels)
         fake = fake.detach().cpu()
-        found = self._extract(fake)
+        found = self._extract(fake, alive)
         real = {name: tensor.to(self._device) for name, tensor in self._real.items()}
         evidence = Evidence(
             fake=fake,
@@ -91,10 +99,10 @@ class Evaluator:
             resamples=resamples,
         )
         with torch.no_grad():
-            return _collect(self._metrics, evidence)
+            return _collect(self._metrics, evidence, alive)
 
-    def _extract(self, samples: Tensor) -> dict[str, Tensor]:
-        return extract(self._extractor, samples, self._device) if self._extractor else {}
+    def _extract(self, samples: Tensor, alive: Alive = nobody) -> dict[str, Tensor]:
+        return extract(self._extractor, samples, self._device, alive) if self._extractor else {}
 
     def _of_real(self, samples: Tensor) -> dict[str, Tensor]:
         """The real samples' features and logits, on the CPU, from the cache where they were extracted before."""
@@ -113,13 +121,13 @@ class Evaluator:
     def _identified(self, *samples: Tensor | None) -> cache.Identity:
         """All that decides what is computed from these samples: features where there is an extractor."""
         assert self._identity is not None
-        digests = [None if part is None else cache.digest({"samples": part.numpy()}) for part in samples]
+        digests = [None if part is None else digest({"samples": part.numpy()}) for part in samples]
         labels, extractor = self._real_labels, self._extractor
         facts = ("tag", "weights_sha256", "layer", "logits_layer", "dimension")
         return {
             **self._identity,
             "samples": digests,
-            "labels": None if labels is None else cache.digest({"labels": labels.numpy()}),
+            "labels": None if labels is None else digest({"labels": labels.numpy()}),
             "origin": self._data.origin,
             "features": {name: getattr(extractor, name) for name in facts} if extractor else None,
             "device": self._device.type,
@@ -222,12 +230,13 @@ class Labelled:
         return f"declared was a value of {' and '.join(ends)}"
 
 
-def _collect(metrics: Sequence[Metric], evidence: Evidence) -> tuple[Score, ...]:
+def _collect(metrics: Sequence[Metric], evidence: Evidence, alive: Alive = nobody) -> tuple[Score, ...]:
     scores: dict[str, Score] = {}
     givers: dict[str, str] = {}
     shown = _tensors_of(evidence)
     for metric in metrics:
         title, before = _title(metric), _versions(shown.values())
+        alive(title)
         result = metric(evidence)
         for name, old, new in zip(shown, before, _versions(shown.values()), strict=True):
             if old != new:

@@ -64,6 +64,11 @@ class Objective:
     augmentation_label: str = "the augmentation"
 
     @property
+    def parts(self) -> list[object]:
+        """The plugins' objects that it is made of."""
+        return [self.loss, *self.penalties, *([self.augmentation] if self.augmentation else [])]
+
+    @property
     def remembers(self) -> dict[str, float]:
         """All that the parts remember, with what it starts as."""
         parts = enumerate(zip((self.loss_label, *self.penalty_labels), (self.loss, *self.penalties), strict=True))

@@ -17,10 +17,11 @@ from ganbench.pictures import by_class, draw_samples
 from ganbench.players import Players, sample
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream
+from ganbench.states import State
 from ganbench.stepping import Diverged
 from ganbench.store import CURVE, Attempt, write_atomically
 from ganbench.submissions import at_rest, evaluation_labels, evaluation_latents
-from ganbench.terms import Score, Spent, Trial
+from ganbench.terms import Score, Spent, Trial, plain
 
 RESAMPLES = 20
 """How often metrics resample for the noise of the scores that a record holds; along a curve they do not."""
@@ -62,17 +63,46 @@ class Observer:
         self._peak_memory_bytes = max(self._peak_memory_bytes, peak_memory_bytes(self._device))
         samples = self._samples(players, spent)
         with global_stream(0, "metrics", self._device):  # whatever a plugin's metric draws
-            self.scores = self._evaluator.scores(samples, self._labels, RESAMPLES if final else 0)
+            resamples = RESAMPLES if final else 0
+            self.scores = self._evaluator.scores(samples, self._labels, resamples, self._events.alive)
         self.spent = spent
         shown = samples if self._labels is None else by_class(samples, self._labels)
         draw_samples(shown, self._data, self._attempt.path / f"samples-{spent.steps:08d}.png")
         values = {score.name: score.value for score in self.scores}
         wall = {"wall_seconds": time.perf_counter() - self._started}
         self._rows.append({**asdict(spent), **wall, **values, **statistics})
-        write_atomically(self._attempt.path / CURVE, pd.DataFrame(self._rows).to_parquet(index=False))
+        self._write_curve()
         self._events.evaluated(spent, self.scores)
         forget_peak_memory(self._device)
         self.evaluation_seconds += time.perf_counter() - began
+
+    def state(self) -> State:
+        """The curve so far, the newest scores, and what measuring took."""
+        return {
+            "rows": [dict(row) for row in self._rows],
+            "scores": [plain(score) for score in self.scores],
+            "spent": asdict(self.spent),
+            "seconds": time.perf_counter() - self._started,
+            "evaluation_seconds": self.evaluation_seconds,
+            "sampling_seconds": self._sampling.seconds(),
+            "peak_memory_bytes": max(self._peak_memory_bytes, peak_memory_bytes(self._device)),
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from there: the curve's file too is as it was then."""
+        self._rows = [dict(row) for row in state["rows"]]
+        self.scores = tuple(Score(**score) for score in state["scores"])
+        self.spent = Spent(**state["spent"])
+        self._started -= state["seconds"]
+        self.evaluation_seconds = state["evaluation_seconds"]
+        self._sampling.start_at(state["sampling_seconds"])
+        self._peak_memory_bytes = state["peak_memory_bytes"]
+        if self._rows:
+            self._write_curve()
+            self._events.evaluated(self.spent, self.scores)
+
+    def _write_curve(self) -> None:
+        write_atomically(self._attempt.path / CURVE, pd.DataFrame(self._rows).to_parquet(index=False))
 
     def _samples(self, players: Players, spent: Spent) -> Tensor:
         self._sampling.resume()

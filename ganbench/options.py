@@ -63,6 +63,34 @@ PerDeviceOption = Annotated[
         help="Processes at a time on each GPU, or on the processor. Default: by memory and cores.",
     ),
 ]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option("--timeout", min=1, metavar="SECONDS", help="End a trial that takes longer. Default: the suite's."),
+]
+SilentOption = Annotated[
+    float | None,
+    typer.Option(
+        "--silent",
+        min=1,
+        metavar="SECONDS",
+        help="End a trial that shows no sign of life for so long. Default: the suite's, or half an hour.",
+    ),
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option(
+        "--memory", min=0.01, metavar="GIB", help="End a trial that takes more memory, in GiB. Default: the suite's."
+    ),
+]
+CheckpointOption = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint",
+        min=0,
+        metavar="SECONDS",
+        help="Keep what a running trial has reached so often. Default: every minute, or more seldom where it is dear.",
+    ),
+]
 ExecutorOption = Annotated[
     str, typer.Option("--executor", metavar="NAME", help="What carries out jobs: processes, inline, or a plugin's.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ganbench.protocols import Data
+from ganbench.store import write_atomically
 
 GRID_COLUMNS = 8
 GRID_IMAGES = 64
@@ -29,7 +31,9 @@ def draw_samples(samples: Tensor, data: Data, path: Path) -> None:
     data alone.
     """
     picture = image_grid(samples) if samples.dtype == torch.uint8 else point_plot(data.heldout, samples)
-    picture.save(path, optimize=True)
+    file = io.BytesIO()
+    picture.save(file, format="PNG", optimize=True)
+    write_atomically(path, file.getvalue())
 
 
 def by_class(samples: Tensor, labels: Tensor) -> Tensor:

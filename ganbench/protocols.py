@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ganbench.tasks import Task
-    from ganbench.terms import Score
+    from ganbench.terms import Limits, Score
 
 Terms = Mapping[str, "Tensor"]
 """Named per-sample terms, each of shape (N,). The core averages over N, adds the terms, differentiates and steps."""
@@ -272,11 +272,12 @@ class Executor(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def submit(self, tasks: Sequence[Task], seconds: float | None = None) -> Future[str]:
-        """Let `ganbench.trial.perform` have the tasks, together, for at most so many seconds; no more at a time than
-        there are workers.
+    def submit(self, tasks: Sequence[Task], limits: Limits) -> Future[str]:
+        """Let `ganbench.trial.perform` have the tasks, together, within the limits; no more at a time than there are
+        workers.
 
-        The future holds what it gives, or what became of the process: the records are in the attempts' folders.
+        The future holds what it gives or raises. Of a process that came to a bad end it holds `ganbench.tasks.Lost`,
+        which says what to record, once nothing of that process is left: the records are in the attempts' folders.
         """
         ...
 

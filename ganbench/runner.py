@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
-import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
-from typing import Literal, Protocol
 
-from ganbench import history
-from ganbench.drivers import Driver, Findings, Wish
-from ganbench.executors import LocalProcesses, chosen_gpus, default_workers, loss_of
+from ganbench.assignments import GROUPS
+from ganbench.crew import Crew, Redo, Settings, View
+from ganbench.drivers import Findings
+from ganbench.executors import LocalProcesses, chosen_gpus, default_workers
+from ganbench.interruption import Interruption
+from ganbench.leases import Leases
 from ganbench.plugins import discover
-from ganbench.protocols import Executor, Places
-from ganbench.schedule import Group, Machine, Surveyed, schedule, slots, to_survey
-from ganbench.store import Store
-from ganbench.tasks import Source, Task, commit_loss, now
-from ganbench.terms import Choice, Job, Record, Submission, Trial
-
-TICK_SECONDS = 0.25
+from ganbench.protocols import Executor
+from ganbench.resuming import begun_before, remember_groups
+from ganbench.schedule import Machine, Surveyed, schedule, slots, to_survey
+from ganbench.store import CHECKPOINTS, Store, remove_temporary
+from ganbench.supervision import lost
+from ganbench.tasks import loss_of
+from ganbench.tensorfiles import DamagedError, header_of
+from ganbench.terms import Choice, Job, Record, Trial
 
 SURVEY_SECONDS = 120.0
 """When a variant's first steps take longer than this, its seeds train one by one."""
@@ -32,65 +34,6 @@ BUSY = 0.8
 
 OWN_FILES = "path"
 """The parameter of data sets in files of the user's own, whose content may change between runs."""
-
-PROCESSES = Choice("processes")
-"""The executor that runs jobs where nobody asks for another one."""
-
-Redo = Literal["missing", "failed", "all"]
-"""Which jobs to do: those without a record, those that failed as well, or each."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How jobs are run on this machine. Of all this only the plugins' code is part of what a trial is.
-
-    `source` is where the submission among the jobs lies, if there is one. `workers` and `per_device` are how many
-    processes run at a time, altogether and on each device; None leaves it to the machine's cores and memory.
-    """
-
-    places: Places = Places()
-    device: str = "auto"
-    workers: int | None = None
-    plugin_files: tuple[Path, ...] = ()
-    redo: Redo = "missing"
-    timeout_seconds: float | None = None
-    source: Source | None = None
-    driver: Wish = "auto"
-    per_device: int | None = None
-    executor: Choice = PROCESSES
-
-
-class View(Protocol):
-    """Somebody who watches a run."""
-
-    def preparing(self, job: Job) -> None:
-        """What all jobs like this one begin with is being made: data, features of real ones, perhaps a classifier."""
-        ...
-
-    def surveying(self, variants: int) -> None:
-        """So many variants take their first steps, which decide how they are trained."""
-        ...
-
-    def started(self, tasks: Sequence[Task]) -> None:
-        """A process has been given a job, or several seeds of a variant."""
-        ...
-
-    def finished(self, task: Task, record: Record) -> None:
-        """A job has its record."""
-        ...
-
-    def parted(self, tasks: Sequence[Task], reason: str) -> None:
-        """These seeds could not go on together: each is to be done by itself, from the beginning."""
-        ...
-
-    def tick(self, running: Iterable[Sequence[Task]]) -> None:
-        """A moment has passed. What is `running` are the jobs of each process that have no record yet."""
-        ...
-
-    def busy(self, share: float) -> None:
-        """The machine did other work too: trials got this share of a core."""
-        ...
-
 
 Origins = Mapping[Choice, str]
 """Of data sets in files of the user's own: where their samples come from now, content's hash included."""
@@ -106,6 +49,8 @@ def to_do(jobs: Sequence[Job], store: Store, redo: Redo, origins: Origins | None
 
 def _is_open(job: Job, store: Store, redo: Redo, origins: Origins) -> bool:
     latest = store.latest(job.key)
+    if store.unfinished(job.key) is not None:  # a job that was done again, as far as that came
+        return True
     if latest is None or (redo == "failed" and latest.record().status != "ok"):
         return True
     measured = latest.environment().get("data")
@@ -127,25 +72,63 @@ def present_origins(jobs: Sequence[Job], store: Store, settings: Settings) -> Or
 def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> list[Record]:
     """Do the jobs and give their records in the order in which they ended. A failed job is a record too.
 
-    Raises DataError, before anything is trained, where data or weights are missing.
+    What another runner has is left to it, unless that one is dead. Raises DataError, before anything is trained, where
+    data or weights are missing; StorageError where the disk takes no more; KeyboardInterrupt where one was asked to
+    end: all that was reached is kept.
     """
     if not jobs:
         return []
+    gpus = _prepared(jobs, settings, view)
+    with Leases(store.path) as leases:
+        leases.sweep()
+        machine = Machine(default_workers(), gpus, settings.workers, settings.per_device)
+        begun = begun_before(jobs, store, settings.driver, gpus=bool(gpus))
+        taken = {job.key for group in begun for job in group.jobs}
+        new = [job for job in jobs if job.key not in taken]
+        surveyed = _survey(to_survey(new, settings.driver, machine), settings, machine, view)
+        groups = (*begun, *schedule(new, surveyed, settings.driver, machine))
+        remember_groups(groups, store)
+        places = slots(groups, surveyed, machine)
+        with _executor(settings, len(places)) as executor, Interruption() as interruption:
+            crew = Crew(executor, store, leases, settings, view, [job.key for job in jobs])
+            records = list(crew.work(groups, places, interruption))
+        _tidy(store)
+    shares = [record.costs["processor_share"] for record in records if "processor_share" in record.costs]
+    if shares and not gpus and statistics.median(shares) < BUSY:
+        view.busy(statistics.median(shares))
+    return records
+
+
+def _prepared(jobs: Sequence[Job], settings: Settings, view: View) -> dict[str, int]:
+    """The GPUs to run on, with what all jobs begin with done once."""
     with LocalProcesses(1) as executor:
         gpus = chosen_gpus(executor, settings.device)
         for job in {(job.dataset, replace(job.evaluation, points=())): job for job in jobs}.values():
             view.preparing(job)
             executor.prepare(job, settings.places, next(iter(gpus), "cpu"), settings.plugin_files)
-    machine = Machine(default_workers(), gpus, settings.workers, settings.per_device)
-    surveyed = _survey(to_survey(jobs, settings.driver, machine), settings, machine, view)
-    groups = schedule(jobs, surveyed, settings.driver, machine)
-    places = slots(groups, surveyed, machine)
-    with _executor(settings, len(places)) as executor:
-        records = list(_Crew(executor, store, settings, view).work(groups, places))
-    shares = [record.costs["processor_share"] for record in records if "processor_share" in record.costs]
-    if shares and not gpus and statistics.median(shares) < BUSY:
-        view.busy(statistics.median(shares))
-    return records
+    return gpus
+
+
+def _tidy(store: Store) -> None:
+    """Remove what only serves to go on, once there is nothing to go on with."""
+    remember_groups((), store)
+    for folder in (store.path, store.path / CHECKPOINTS):
+        remove_temporary(folder)
+    for path in (store.path / CHECKPOINTS).glob("*.safetensors"):
+        if not _is_needed(path, store):
+            path.unlink(missing_ok=True)
+    if not (store.path / GROUPS).exists():
+        with contextlib.suppress(OSError):
+            (store.path / CHECKPOINTS).rmdir()
+
+
+def _is_needed(checkpoint: Path, store: Store) -> bool:
+    """Whether a job that the checkpoint is of has no record yet; one that cannot be read is of no use to anybody."""
+    try:
+        keys = header_of(checkpoint)["identity"]["trials"]
+        return any(store.latest(key) is None or store.unfinished(key) for key in keys)
+    except (OSError, DamagedError, KeyError, TypeError):
+        return False
 
 
 def _executor(settings: Settings, workers: int) -> Executor:
@@ -160,7 +143,7 @@ def _survey(variants: Sequence[Trial], settings: Settings, machine: Machine, vie
     if not variants:
         return {}
     view.surveying(len(variants))
-    limit = min(SURVEY_SECONDS, settings.timeout_seconds or SURVEY_SECONDS)
+    limit = min(SURVEY_SECONDS, settings.limits.seconds or SURVEY_SECONDS)
     with LocalProcesses(min(machine.surveys, len(variants))) as executor:
         futures = {
             variant: executor.survey(variant, settings.places, device, settings.plugin_files, limit)
@@ -175,92 +158,5 @@ def _findings(future: Future[Findings], limit: float) -> Findings:
     if error is None:
         return future.result()
     late = isinstance(error, TimeoutError)
-    why = f"its first steps took longer than {limit:g} s" if late else f"in its first steps, {loss_of(error)[1]}"
+    why = f"its first steps took longer than {limit:g} s" if late else f"in its first steps, {loss_of(lost(error))[1]}"
     return Findings(refusals={"vectorised": why, "graph": why})
-
-
-@dataclass
-class _Running:
-    """What one process is doing. `open` are the tasks of which no record has been seen yet."""
-
-    tasks: tuple[Task, ...]
-    started_at: str = field(default_factory=now)
-    began: float = field(default_factory=time.monotonic)
-    open: list[Task] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.open = list(self.tasks)
-
-    def seconds_each(self) -> float:
-        """How long the process has worked for each of its tasks."""
-        return (time.monotonic() - self.began) / len(self.tasks)
-
-
-class _Crew:
-    """The processes of a run, and what each of them is doing."""
-
-    def __init__(self, executor: Executor, store: Store, settings: Settings, view: View) -> None:
-        self._executor, self._store, self._settings, self._view = executor, store, settings, view
-        self._running: dict[Future[str], _Running] = {}
-        self._shared: set[str] = set()
-
-    def work(self, groups: Iterable[Group], places: Sequence[str]) -> Iterator[Record]:
-        """Do the groups in their order, one on each place at a time, and give each record as soon as it is there."""
-        waiting, free = deque(groups), deque(places)
-        self._shared = {place for place in places if places.count(place) > 1}
-        while waiting or self._running:
-            while waiting and free:
-                self._start(waiting.popleft(), free.popleft())
-            ended, _ = wait(self._running, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
-            for running in self._running.values():
-                yield from self._committed(running)
-            for future in ended:
-                running = self._running.pop(future)
-                free.append(running.tasks[0].device)
-                yield from self._committed(running)
-                if len(running.tasks) > 1:
-                    waiting.extendleft(reversed(self._parted(running, future)))
-                else:
-                    yield from self._lost(running, future)
-            self._view.tick([running.open for running in self._running.values()])
-
-    def _start(self, group: Group, device: str) -> None:
-        tasks = tuple(self._task(job, device, group.driver) for job in group.jobs)
-        limit = self._settings.timeout_seconds
-        running = _Running(tasks)
-        self._running[self._executor.submit(tasks, limit and limit * len(tasks))] = running
-        self._view.started(tasks)
-
-    def _task(self, job: Job, device: str, driver: Driver) -> Task:
-        settings = self._settings
-        source = settings.source if isinstance(job, Submission) else None
-        attempt, alone = self._store.begin(job), device not in self._shared
-        return Task(job, attempt, settings.places, device, settings.plugin_files, source, driver, alone)
-
-    def _committed(self, running: _Running) -> Iterator[Record]:
-        """The records that have come since the last time."""
-        for task in [task for task in running.open if task.attempt.committed]:
-            running.open.remove(task)
-            record = task.attempt.record()
-            if record.status == "ok":
-                history.remember(task.job, running.seconds_each())
-            self._view.finished(task, record)
-            yield record
-
-    def _parted(self, running: _Running, future: Future[str]) -> list[Group]:
-        """What is left of seeds that went together, each by itself. Their attempts have no record: they never were."""
-        if not running.open:
-            return []
-        error = future.exception()
-        reason = loss_of(error)[1] if error else future.result() or loss_of(None)[1]
-        self._view.parted(running.open, reason)
-        before = running.tasks[0].driver
-        alone = Driver("graph" if before.captured else "eager", f"not vectorised: {reason}")
-        return [Group((task.job,), alone) for task in running.open]
-
-    def _lost(self, running: _Running, future: Future[str]) -> Iterator[Record]:
-        """The record of a job whose process could not write it."""
-        for task in running.open:
-            record = commit_loss(task, *loss_of(future.exception()), running.started_at)
-            self._view.finished(task, record)
-            yield record

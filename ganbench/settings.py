@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from ganbench.choices import parse_choice, parse_objective
 from ganbench.errors import ChoiceError, suggest
 from ganbench.terms import Budget, Choice, Optimiser, Precision, Training
+from ganbench.terms import Limits as JobsLimits
 
 MOST_SEEDS = 10_000
 MOST_POINTS = 1_000
@@ -121,6 +122,21 @@ class Limits(_Table):
     def budget(self) -> Budget:
         """The budget of a trial under these limits."""
         return Budget(self.kimg, self.steps, self.device_seconds, self.petaflops)
+
+
+@dataclass(frozen=True)
+class JobLimits(_Table):
+    """What each trial may take on the machine, whatever its budget: no part of what the trial is."""
+
+    wall_seconds: Positive | None = None
+    silent_seconds: Positive | None = None
+    memory_gib: Positive | None = None
+
+    @property
+    def limits(self) -> JobsLimits:
+        """The same in bytes; None is no limit."""
+        memory_bytes = None if self.memory_gib is None else int(self.memory_gib * 2**30)
+        return JobsLimits(self.wall_seconds, self.silent_seconds, memory_bytes)
 
 
 @dataclass(frozen=True)
@@ -252,6 +268,7 @@ class SuiteTable(_Table):
     override: tuple[Override, ...] = ()
     evaluation: EvaluationSettings = EvaluationSettings()
     training: TrainingSettings = TrainingSettings()
+    limits: JobLimits = JobLimits()
 
     def __post_init__(self) -> None:
         if self.matrix is None and not self.variants:
@@ -266,6 +283,7 @@ TABLES: dict[str, type] = {
     "override": Override,
     "budget": Limits,
     "evaluation": EvaluationSettings,
+    "limits": JobLimits,
     "training": TrainingSettings,
     "generator": OptimiserSettings,
     "discriminator": OptimiserSettings,

@@ -13,6 +13,7 @@ from ganbench.packing import pack
 from ganbench.players import Players
 from ganbench.protocols import Game
 from ganbench.seeding import stream
+from ganbench.states import State
 from ganbench.terms import Precision
 from ganbench.witness import Phase, Terms, Witness, at_once, no_phase, sharable, still_shared
 
@@ -74,6 +75,14 @@ class Solo:
     def random_generators(self) -> list[torch.Generator]:
         """The streams of latents, of the loss and of the augmentation."""
         return [self._latents_rng, self._loss_rng, self._augmentation_rng]
+
+    def habits(self) -> State:
+        """Which passes of the critic a penalty shares."""
+        return {"shared": sorted(self._shared)}
+
+    def take_on(self, habits: State) -> None:
+        """Go on with them."""
+        self._shared = frozenset(habits["shared"])
 
     def _game(self, objective: Objective, move: Move, shared: Collection[str]) -> tuple[Game, Witness]:
         players, labels, memory = self.players[0], move.labels, self.memory.told()

@@ -7,12 +7,28 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganbench.accounting import Tally
 from ganbench.batches import Batches
 from ganbench.casts import Cast
 from ganbench.optimisers import clip_weights, gradients_of, make_optimiser, norms, set_learning_rate
+from ganbench.players import Players
+from ganbench.states import (
+    State,
+    Unknown,
+    beyond_words,
+    global_random_state,
+    held,
+    hold,
+    network_state,
+    optimiser_state,
+    random_states,
+    restore_global_random,
+    restore_network,
+    restore_optimiser,
+    restore_random,
+)
 from ganbench.terms import Optimiser, Training
 from ganbench.witness import Phase
 
@@ -23,6 +39,7 @@ class Diverged(Exception):  # noqa: N818 - an outcome of a trial, not anybody's 
     def __init__(self, step: int, what: str) -> None:
         super().__init__(f"{what} is not finite at step {step}")
         self.step = step
+        self.what = what
 
 
 class Side(NamedTuple):
@@ -59,7 +76,7 @@ class Stepper(ABC):
         self._label = label
         self._batches = batches
         self._captured = captured
-        device = cast.generator_weights[0].device
+        self._device = device = cast.generator_weights[0].device
         seeds = len(cast.players) if cast.together else None
         self._sides = {
             name: Side(settings, make_optimiser(settings, weights, captured=captured), Tally(device, seeds))
@@ -72,6 +89,7 @@ class Stepper(ABC):
         for players in cast.players:
             players.generator.train()
             players.discriminator.train()
+        self._beyond_words = [beyond_words(part) for part in self._remembering()]
 
     @abstractmethod
     def updated(self) -> dict[str, tuple[Optimiser, list[Tensor]]]:
@@ -80,6 +98,10 @@ class Stepper(ABC):
     @abstractmethod
     def play(self) -> None:
         """A whole step on the device. Reads nothing from it, and nothing from the host that changes between steps."""
+
+    @abstractmethod
+    def parts(self) -> list[object]:
+        """The plugins' objects that a step calls, beside the networks: what they keep is part of the state."""
 
     @property
     def watched(self) -> bool:
@@ -200,3 +222,62 @@ class Stepper(ABC):
         """For each seed, means since the last call of each loss term, the logits, the accuracy, the gradient norms."""
         told = zip(*(side.tally.read() for side in self._sides.values()), strict=True)
         return [{name: value for side in sides for name, value in side.items()} for sides in told]
+
+    def state(self) -> State:
+        """All that the next step depends on. Raises Unknown where a part remembers what cannot be written down."""
+        for part, before in zip(self._remembering(), self._beyond_words, strict=True):
+            changed = [name for name, text in beyond_words(part).items() if before.get(name) != text]
+            if changed:
+                raise Unknown(f"{type(part).__name__} keeps '{changed[0]}', which no checkpoint can hold")
+        return {
+            "steps": self.steps,
+            "diverged": [[place, error.step, error.what] for place, error in self.diverged.items()],
+            "networks": [_networks_state(players) for players in self.players],
+            "optimisers": {name: optimiser_state(side.optimiser) for name, side in self._sides.items()},
+            "tallies": {name: side.tally.state() for name, side in self._sides.items()},
+            "memory": self._cast.memory.state(),
+            "habits": self._cast.habits(),
+            "batches": self._batches.state(),
+            "random": random_states(self._random_generators()),
+            "global_random": global_random_state(self._device),
+            "parts": [held(part) for part in self.parts()],
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from there, before the first step of an engine that was built alike."""
+        self.steps = state["steps"]
+        self.diverged = {place: Diverged(step, what) for place, step, what in state["diverged"]}
+        for players, saved in zip(self.players, state["networks"], strict=True):
+            _restore_networks(players, saved)
+        for name, side in self._sides.items():
+            restore_optimiser(side.optimiser, state["optimisers"][name])
+            side.tally.restore(state["tallies"][name])
+        self._cast.memory.keep(state["memory"])
+        self._cast.take_on(state["habits"])
+        self._batches.restore(state["batches"])
+        restore_random(self._random_generators(), state["random"])
+        restore_global_random(state["global_random"], self._device)
+        for part, saved in zip(self.parts(), state["parts"], strict=True):
+            hold(part, saved)
+
+    def _random_generators(self) -> list[torch.Generator]:
+        """All that a step draws from, besides torch's global generators."""
+        return self._cast.random_generators()
+
+    def _remembering(self) -> list[object]:
+        networks = [network for players in self.players for network in (players.generator, players.discriminator)]
+        return [*self.parts(), *(module for network in networks for module in network.modules())]
+
+
+def _networks_of(players: Players) -> dict[str, nn.Module]:
+    networks = {"generator": players.generator, "discriminator": players.discriminator}
+    return networks if players.average is None else {**networks, "average": players.average}
+
+
+def _networks_state(players: Players) -> State:
+    return {name: network_state(network) for name, network in _networks_of(players).items()}
+
+
+def _restore_networks(players: Players, state: State) -> None:
+    for name, network in _networks_of(players).items():
+        restore_network(network, state[name])

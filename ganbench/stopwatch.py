@@ -201,6 +201,10 @@ class WallClock:
         """What is charged so far."""
         return self._charged + (0.0 if self._since is None else time.perf_counter() - self._since)
 
+    def start_at(self, seconds: float) -> None:
+        """Have so much charged already."""
+        self._charged = seconds
+
 
 def markdown(results: Sequence[Result]) -> str:
     """The results as a table for a page."""

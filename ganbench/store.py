@@ -1,30 +1,57 @@
 """Where results lie on disk: one folder an attempt, written by one process, and committed by `record.json`.
 
 <results>/runs/<key>/<attempt>/
-    trial.json environment.json events.jsonl log.txt curve.parquet samples-*.png generator.safetensors
+    trial.json task.json environment.json events.jsonl log.txt curve.parquet samples-*.png generator.safetensors
     record.json    the last file, renamed into place once it is safe: an attempt without it never happened
+<results>/checkpoints/<group>.safetensors    of what was cut short: where it goes on
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import platform
+import re
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganbench.errors import ResultsError
+import psutil
+
+from ganbench.errors import ResultsError, StorageError
 from ganbench.parsing import read_facts, read_job, read_record
 from ganbench.terms import Job, Record, kind_of, plain
 
 RECORD = "record.json"
 TRIAL = "trial.json"
+TASK = "task.json"
 ENVIRONMENT = "environment.json"
 EVENTS = "events.jsonl"
 LOG = "log.txt"
 CURVE = "curve.parquet"
 GENERATOR = "generator.safetensors"
+CHECKPOINTS = "checkpoints"
+
+LONG_SECONDS = 3600.0
+"""Nothing takes so long to be written."""
+
+OUT_OF_REACH = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+)
+"""What the system says where the disk, and no trial, is at fault."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +97,28 @@ class Attempt:
         """Versions, device and threads, as they were; empty if the attempt ended before it could say."""
         return read_facts(self._file(ENVIRONMENT))
 
+    def task(self) -> Mapping[str, Any]:
+        """How the attempt is carried out: its driver, and which jobs share its process; empty if that is not known."""
+        return read_facts(self._file(TASK))
+
+    def clear(self) -> None:
+        """Remove all that an attempt without a record has left, but for what it is an attempt at."""
+        if self.committed:
+            raise ResultsError(f"{self.path}: has a record, and is never changed")
+        for child in self.path.iterdir():
+            if child.name != TRIAL:
+                _remove(child)
+
+    def fenced(self) -> Attempt:
+        """The same attempt under the next number: whoever still writes to the old folder finds it gone."""
+        number = self.number
+        while True:
+            number += 1
+            moved = self.path.with_name(str(number))
+            if not moved.exists():
+                self.path.rename(moved)
+                return Attempt(moved)
+
     def _file(self, name: str) -> str:
         return f"{self.path}{os.sep}{name}"  # which takes a tenth of the time of making a Path
 
@@ -89,9 +138,38 @@ class Store:
         try:
             runs.mkdir(parents=True, exist_ok=True)
             attempt = _next_attempt(runs)
-            attempt.write_json(TRIAL, {"type": kind_of(job), **plain(job)})
+            _describe(attempt, job)
         except OSError as error:
             raise ResultsError(f"{runs}: cannot write results here ({error.strerror}). Pass --results DIR") from error
+        return attempt
+
+    def unfinished(self, key: str) -> Attempt | None:
+        """The newest attempt at `key`, if it has no record: under way, or cut short."""
+        attempts = _attempts_in(self.path / "runs" / key)
+        return attempts[-1] if attempts and not attempts[-1].committed else None
+
+    def folder_of(self, key: str) -> Path:
+        """Where the attempts at `key` lie."""
+        return self.path / "runs" / key
+
+    def checkpoint_of(self, keys: Sequence[str]) -> Path:
+        """Where the checkpoint of jobs lies that share a process."""
+        name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:32]
+        return self.path / CHECKPOINTS / f"{name}.safetensors"
+
+    def take_up(self, job: Job, *, fence: bool = False) -> Attempt:
+        """The newest attempt at the job if it was cut short, else a new one.
+
+        Whoever may still write to the former is kept off by a `fence`: its folder then has the next number.
+        """
+        attempt = self.unfinished(job.key)
+        if attempt is None:
+            return self.begin(job)
+        with on_disk(attempt.path):
+            attempt = attempt.fenced() if fence else attempt
+            for path in attempt.path.glob(".*"):  # what somebody was about to write
+                _remove(path)
+            _describe(attempt, job)
         return attempt
 
     def attempts(self, key: str | None = None) -> Iterator[Attempt]:
@@ -147,8 +225,16 @@ def find_attempt(path: Path, key: str) -> Attempt:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path` so that a reader, or a power cut, sees the old file or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Put `content` at `path` so that a reader, or a power cut, sees the old file or the new one, never a part.
+
+    Raises StorageError where the disk takes no more.
+    """
+    temporary = temporary_for(path)
+    with on_disk(path):
+        _write_atomically(path, temporary, content)
+
+
+def _write_atomically(path: Path, temporary: Path, content: bytes) -> None:
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -157,10 +243,57 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(path: Path) -> None:
+def temporary_for(path: Path) -> Path:
+    """Beside `path`, where this process writes what is to be renamed to it."""
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove what processes of this machine that are gone were about to rename; of another one, what is hours old."""
+    ending = re.compile(rf"\..+\.{re.escape(platform.node())}\.([0-9]+)")
+    for path in folder.glob(".*"):
+        named = ending.fullmatch(path.name)
+        with contextlib.suppress(OSError):
+            old = time.time() - path.stat().st_mtime > LONG_SECONDS
+            if old or (named and not psutil.pid_exists(int(named[1]))):
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """A block that writes at `path`: an OSError that says that the disk cannot take it becomes a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def storage_error(path: Path, error: OSError) -> Exception:
+    """The StorageError that `error` stands for, or `error` itself where the disk is not at fault."""
+    if error.errno not in OUT_OF_REACH:
+        return error
+    where = error.filename or path
+    return StorageError(f"{where}: cannot be written ({error.strerror})")
+
+
+def sync_file(path: Path) -> None:
+    """Make sure that what was written there is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Make sure that names in the folder are on the disk."""
     if os.name == "nt":  # Windows cannot open a folder; its rename is already ordered
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -168,6 +301,10 @@ def _sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _describe(attempt: Attempt, job: Job) -> None:
+    attempt.write_json(TRIAL, {"type": kind_of(job), **plain(job)})
 
 
 def _attempts_in(folder: Path) -> list[Attempt]:

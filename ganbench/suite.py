@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from ganbench.errors import SuiteError, suggest
 from ganbench.settings import TABLES, Entry, Match, Matrix, Override, SuiteTable, TrainingSettings, keys_of
-from ganbench.terms import Budget, Choice
+from ganbench.terms import Budget, Choice, Limits
 
 SHIPPED = Path(__file__).parent / "suites"
 MAX_BYTES = 2**20
@@ -43,6 +43,7 @@ class Suite:
     samples: int | None
     extractor: Choice | None
     training: TrainingSettings
+    limits: Limits
     requires: tuple[str, ...]
 
     def at(self, *keys: Key) -> str:
@@ -94,6 +95,7 @@ def suite_from(data: Mapping[str, Any], path: Path) -> Suite:
         samples=table.evaluation.samples,
         extractor=table.evaluation.extractor,
         training=table.training,
+        limits=table.limits.limits,
         requires=table.requires,
     )
 

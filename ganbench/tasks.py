@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from ganbench.drivers import Driver
 from ganbench.events import last_event
 from ganbench.protocols import Places
-from ganbench.store import LOG, Attempt
+from ganbench.store import LOG, Attempt, on_disk
 from ganbench.terms import Choice, Job, Record, Spent, Status, kind_of
 
 if TYPE_CHECKING:
@@ -40,11 +41,37 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Keeping:
+    """Where the checkpoint of running trials lies, one file for all of a process.
+
+    `every` is how many seconds of training may be lost, None for what hardly costs anything; `stop` is a file that,
+    once it is there, asks trials to write their checkpoint and end.
+    """
+
+    path: Path
+    every: float | None = None
+    stop: Path | None = None
+
+
+class Stopped(Exception):  # noqa: N818 - an outcome: what was reached is kept, and there is no record yet
+    """The run asked its trials to end."""
+
+
+class Lost(Exception):  # noqa: N818 - an outcome, to be recorded by those who are left
+    """A process came to an end without a word of its own: what to record of its jobs."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(status, message)  # both, so that it can be handed from process to process
+        self.status: Status = status
+        self.message = message
+
+
+@dataclass(frozen=True)
 class Task:
     """A job with its attempt's folder, its device, and where things lie on this machine.
 
     `source` is where a submission lies; other jobs have none. `driver` says how a trial's steps are carried out,
-    `alone` whether its device is its own.
+    `alone` whether its device is its own. Without `keeping` a trial writes no checkpoint.
     """
 
     job: Job
@@ -55,6 +82,20 @@ class Task:
     source: Source | None = None
     driver: Driver = Driver()
     alone: bool = True
+    keeping: Keeping | None = None
+    memory_bytes: int | None = None
+
+
+def open_tasks(tasks: Sequence[Task]) -> list[Task]:
+    """Those without a record. The others only keep company: how seeds round depends on how many they are."""
+    return [task for task in tasks if not task.attempt.committed]
+
+
+def loss_of(error: BaseException | None) -> tuple[Status, str]:
+    """What to record of a process that left no record, from what its future raised."""
+    if isinstance(error, Lost):
+        return error.status, error.message
+    return "error", f"{type(error).__name__}: {error}" if error else "the trial's process left no record"
 
 
 def now() -> str:
@@ -76,7 +117,8 @@ def commit_loss(task: Task, status: Status, message: str, started_at: str) -> Re
         spent=spent,
         costs={"wall_seconds": (datetime.now(UTC) - datetime.fromisoformat(started_at)).total_seconds()},
     )
-    with (task.attempt.path / LOG).open("a", encoding="utf-8") as log:
-        log.write(f"{message}\n")
+    log = task.attempt.path / LOG
+    with on_disk(log), log.open("a", encoding="utf-8") as file:
+        file.write(f"{message}\n")
     task.attempt.commit(record)
     return record

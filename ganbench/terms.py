@@ -243,6 +243,19 @@ class Budget:
         return " or ".join(f"{limit:g} {units[axis]}" for axis, limit in self.limits().items())
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a job may take, and is ended beyond; None is no limit.
+
+    `seconds` on the wall, altogether; `silent_seconds` without a sign of life; `memory_bytes` of the process, or on a
+    GPU of its memory.
+    """
+
+    seconds: float | None = None
+    silent_seconds: float | None = None
+    memory_bytes: int | None = None
+
+
 Precision = Literal["float32", "tf32", "bf16"]
 Faster = Literal["vectorised", "graph"]
 """The drivers that are faster than carrying out a seed's steps operation by operation."""

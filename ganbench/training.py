@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -35,8 +36,8 @@ class Engine(Stepper):
         *,
         captured: bool = False,
     ) -> None:
-        super().__init__(cast, batches, training, label=objective.loss_label, captured=captured)
         self.objective = objective
+        super().__init__(cast, batches, training, label=objective.loss_label, captured=captured)
         seeds = len(cast.players) if cast.together else None
         cast.memory = Memory(objective.remembers, cast.generator_weights[0].device, seeds)
 
@@ -46,6 +47,10 @@ class Engine(Stepper):
             "discriminator": (self.training.discriminator, self._cast.discriminator_weights),
             "generator": (self.training.generator, self._cast.generator_weights),
         }
+
+    def parts(self) -> list[object]:
+        """The loss, the penalties and the augmentation."""
+        return self.objective.parts
 
     def play(self) -> None:
         """A whole step on the device. Reads nothing from it, and nothing from the host that changes between steps."""
@@ -107,16 +112,48 @@ class Meter:
         return Spent(engine.kimg, engine.steps, self.clock.seconds() / len(engine.players), petaflops)
 
 
+class Keeping(Protocol):
+    """Somebody who keeps what training has come to, between two of its steps."""
+
+    def due(self) -> bool:
+        """Whether it is time for that. Asked after every step."""
+        ...
+
+    def keep(self) -> None:
+        """Keep it. What this raises ends training."""
+        ...
+
+
+class NeverKept:
+    """For training that is not worth keeping."""
+
+    def due(self) -> bool:
+        """Never."""
+        return False
+
+    def keep(self) -> None:
+        """Nothing."""
+
+
+_NEVER = NeverKept()
+
+
 def train(
-    engine: Stepper, budget: Budget, points: tuple[float, ...], meter: Meter, report: Callable[[Spent], None]
+    engine: Stepper,
+    budget: Budget,
+    points: tuple[float, ...],
+    meter: Meter,
+    report: Callable[[Spent], None],
+    keeper: Keeping = _NEVER,
 ) -> Iterator[Checkpointed]:
     """Step until the budget is spent, and stop at each evaluation point; the clock stands while the caller looks.
 
     `points` are shares of the budget, ascending; the end is always the last. `report` is told what is spent after
-    every step, one that failed too. Raises Diverged once no seed is left.
+    every step, one that failed too. What an engine and its meter have behind them already is not done again. The clock
+    stands as well while `keeper` keeps. Raises Diverged once no seed is left.
     """
-    remaining = [point for point in points if point < 1]
-    progress = 0.0
+    progress = budget.progress(meter.spent(engine)) if engine.steps else 0.0
+    remaining = [point for point in points if progress < point < 1]
     meter.clock.resume()
     while progress < 1:
         engine.set_learning_rates(rate_factor(engine.training.schedule, progress))
@@ -129,6 +166,10 @@ def train(
         if engine.steps % POLL_STEPS == 0:
             engine.check()
         if progress < 1 and not (remaining and progress >= remaining[0]):
+            if keeper.due():
+                meter.clock.pause()
+                keeper.keep()
+                meter.clock.resume()
             continue
         meter.clock.pause()
         engine.check()
@@ -136,4 +177,6 @@ def train(
         progress = budget.progress(spent)
         yield Checkpointed(spent, engine.statistics(), final=progress >= 1)
         remaining = [point for point in remaining if point > progress]
+        if progress < 1 and keeper.due():
+            keeper.keep()
         meter.clock.resume()

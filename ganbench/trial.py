@@ -5,19 +5,24 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_model
-from torch import Tensor
+from torch import Tensor, nn
 
+import ganbench
 from ganbench.accounting import clock_for, count_flops
 from ganbench.building import build_engine, build_evaluator, build_group, require_training_samples
 from ganbench.datasets import noise_like
-from ganbench.environment import describe_environment, settle, without_rounding
-from ganbench.errors import DataError, GanbenchError
+from ganbench.environment import describe_environment, device_name, settle, without_rounding
+from ganbench.errors import DataError, GanbenchError, StorageError
 from ganbench.events import EventLog
+from ganbench.keeping import Keeper
 from ganbench.ledger import Ledger, LedgerClock
 from ganbench.metrics import Evaluator
 from ganbench.observing import RESAMPLES, Observer
@@ -26,10 +31,12 @@ from ganbench.players import detached
 from ganbench.plugins import discover
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream, stream
+from ganbench.states import State
 from ganbench.stepping import Diverged, Stepper
-from ganbench.store import ENVIRONMENT, GENERATOR, LOG, Attempt
+from ganbench.store import ENVIRONMENT, GENERATOR, LOG, Attempt, on_disk, sync_file
 from ganbench.submissions import submitted
-from ganbench.tasks import Task, now
+from ganbench.tasks import Stopped, Task, now
+from ganbench.tensorfiles import DamagedError, os_error_of
 from ganbench.terms import Record, Reference, Score, Spent, Status, Trial, kind_of
 from ganbench.training import Checkpointed, Meter, train
 from ganbench.workshop import Workshop, load_data
@@ -51,13 +58,30 @@ class Outcome:
 
 
 class Run:
-    """One job on its way to its record. `together` is how many share this process, and so its time."""
+    """One job on its way to its record. `together` is how many share this process, and so its time.
+
+    One that is `recorded` already only keeps the others company: nothing is written of it.
+    """
 
     def __init__(self, task: Task, together: int) -> None:
         self.task = task
+        self.recorded = task.attempt.committed
         self.events = EventLog(task.attempt, task.job.budget if isinstance(task.job, Trial) else None)
         self._together = together
         self._started_at, self._began = now(), time.perf_counter()
+        self._sittings = _sittings_of(task)
+
+    def state(self) -> State:
+        """When it was started, and how long it took until now."""
+        return {"started_at": self._started_at, "seconds": time.perf_counter() - self._began}
+
+    def restore(self, state: State, spent: Spent) -> None:
+        """Go on from there, where so much was spent."""
+        self._started_at = state["started_at"]
+        self._began -= state["seconds"]
+        self._sittings[-1]["from_step"] = spent.steps
+        self.events.spent = spent
+        self.events.write("resumed", spent=asdict(spent))
 
     def describe(self, workshop: Workshop, **more: object) -> None:
         """Write down the software, the machine and the driver."""
@@ -66,12 +90,14 @@ class Run:
         environment = describe_environment(workshop.device, precision)
         if isinstance(job, Trial):
             more = {"driver": driver.name, "driver_reason": driver.reason, "seeds_together": self._together, **more}
+            more = {"sittings": self._sittings, **more}
         self.task.attempt.write_json(ENVIRONMENT, {**environment, **more})
 
     def log(self, text: str) -> None:
         """Append to what the job printed."""
-        with (self.task.attempt.path / LOG).open("a", encoding="utf-8") as log:
-            log.write(text)
+        log = self.task.attempt.path / LOG
+        with on_disk(log), log.open("a", encoding="utf-8") as file:
+            file.write(text)
 
     def commit(self, outcome: Outcome) -> None:
         """Write the record. Of a process that seeds share, each is told its part of the time."""
@@ -86,7 +112,7 @@ class Run:
         wall = (time.perf_counter() - self._began) / self._together
         if outcome.status != "ok":
             return {"wall_seconds": wall}
-        told = outcome.costs.get("training_seconds", 0.0) + outcome.costs.get("evaluation_seconds", 0.0)
+        told = sum(outcome.costs.get(f"{part}_seconds", 0.0) for part in ("training", "evaluation", "checkpoint"))
         return {"wall_seconds": wall, "preparation_seconds": max(wall - told, 0.0)}
 
 
@@ -94,22 +120,40 @@ def perform(tasks: Sequence[Task]) -> str:
     """Do one job, or seeds of one variant together, and commit their records, whatever becomes of them.
 
     Gives why seeds could not be done together, "" otherwise: then those that have no record are to be done alone.
+    Raises Stopped where the run asked for it, and StorageError where the disk takes no more: then there is no record,
+    and what was reached is kept.
     """
     runs = [Run(task, len(tasks)) for task in tasks]
-    first = tasks[0]
+    first, left = tasks[0], [run for run in runs if not run.recorded]
     try:
         workshop = Workshop(discover(first.plugin_files), first.places, torch.device(first.device))
-        for run in runs:
+        for run in left:
             run.describe(workshop)
             run.events.write("started")
         settle(workshop.device, first.job.training.precision if isinstance(first.job, Trial) else "float32")
+        limit_device_memory(workshop.device, first.memory_bytes)
         _run(runs, workshop)
+    except (Stopped, StorageError):
+        raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a trial dies of is a row of the results
-        runs[0].log(traceback.format_exc())
+        left[0].log(traceback.format_exc())
         if len(runs) > 1:
             return failure(error, Spent()).message
-        runs[0].commit(failure(error, runs[0].events.spent))
+        left[0].commit(failure(error, left[0].events.spent))
     return ""
+
+
+def limit_device_memory(device: torch.device, memory_bytes: int | None) -> None:
+    """Let this process take no more of a GPU's memory than that: beyond it, torch says that there is none."""
+    if device.type == "cuda" and memory_bytes is not None:
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(memory_bytes / total, 1.0), device)
+
+
+def _sittings_of(task: Task) -> list[dict[str, Any]]:
+    """When this attempt was worked on and from which step, this time among them."""
+    before = task.attempt.environment().get("sittings", [])
+    return [*(before if isinstance(before, list) else []), {"started_at": now(), "from_step": 0}]
 
 
 def failure(error: BaseException, spent: Spent) -> Outcome:
@@ -133,7 +177,7 @@ def _run(runs: Sequence[Run], workshop: Workshop) -> None:
     run = runs[0]
     job, attempt = run.task.job, run.task.attempt
     data = load_data(workshop, job.dataset)
-    for each in runs:
+    for each in (run for run in runs if not run.recorded):
         each.describe(workshop, plugins=workshop.sources(job), data=data.origin)
     with without_rounding():
         evaluator = build_evaluator(workshop, data, job.dataset, job.evaluation)
@@ -197,13 +241,57 @@ def run_trials(runs: Sequence[Run], data: Data, evaluator: Evaluator, workshop: 
         training = TrainedTogether(runs, engine, data, evaluator, workshop.device)
         ledger = Ledger(workshop.device, alone=runs[0].task.alone)
         meter = Meter(LedgerClock(clock_for(workshop.device), ledger), flops)
+        keeper = Keeper(
+            runs[0].task.keeping, _identity(runs, data, workshop), lambda: _state(engine, training, ledger, meter)
+        )
+        _go_on(keeper, engine, training, ledger, meter)
         try:
-            for checkpoint in train(engine, first.budget, first.evaluation.points, meter, training.report):
+            for checkpoint in train(engine, first.budget, first.evaluation.points, meter, training.report, keeper):
                 with without_rounding():
                     training.look(checkpoint)
         except Diverged as error:
             training.lose(error)
-    training.finish(ledger, flops)
+    training.finish(ledger, flops, keeper)
+
+
+def _identity(runs: Sequence[Run], data: Data, workshop: Workshop) -> dict[str, Any]:
+    """What a checkpoint must have been made by and of, to be gone on from to the same end."""
+    trials = [run.task.job for run in runs if isinstance(run.task.job, Trial)]
+    device = workshop.device
+    timed = trials[0].budget.device_seconds is not None
+    return {
+        "trials": [trial.key for trial in trials],
+        "attempts": [run.task.attempt.task().get("id") for run in runs],
+        "driver": runs[0].task.driver.name,
+        "software": {"ganbench": ganbench.__version__, "torch": torch.__version__},
+        "plugins": workshop.sources(trials[0]),
+        "data": data.origin,
+        "device": device_name(device) if timed else device.type,
+    }
+
+
+def _state(engine: Stepper, training: TrainedTogether, ledger: Ledger, meter: Meter) -> State:
+    return {
+        "engine": engine.state(),
+        "training": training.state(),
+        "ledger": ledger.state(),
+        "charged": meter.clock.seconds(),
+    }
+
+
+def _go_on(keeper: Keeper, engine: Stepper, training: TrainedTogether, ledger: Ledger, meter: Meter) -> None:
+    """Go on from the checkpoint, where there is one of use; else from the beginning."""
+    try:
+        saved = keeper.saved()
+    except DamagedError as error:
+        training.tell("restarted", why=f"the checkpoint is of no use: {error}")
+        return
+    if saved is None:
+        return
+    engine.restore(saved["engine"])
+    ledger.restore(saved["ledger"])
+    meter.clock.start_at(saved["charged"])
+    training.restore(saved["training"], meter.spent(engine))
 
 
 class TrainedTogether:
@@ -227,8 +315,28 @@ class TrainedTogether:
             for run in runs
             if isinstance(run.task.job, Trial)
         ]
-        self._left = dict(enumerate(runs))
+        self._left = {place: run for place, run in enumerate(runs) if not run.recorded}
         self._started = time.perf_counter()
+
+    def state(self) -> State:
+        """What was seen so far, and what it took."""
+        return {
+            "observers": [observer.state() for observer in self._observers],
+            "runs": [run.state() for run in self._runs],
+            "seconds": time.perf_counter() - self._started,
+        }
+
+    def restore(self, state: State, spent: Spent) -> None:
+        """Go on from there, where each seed has spent so much."""
+        self._started -= state["seconds"]
+        for place, run in self._left.items():
+            run.restore(state["runs"][place], spent)
+            self._observers[place].restore(state["observers"][place])
+
+    def tell(self, event: str, **details: Any) -> None:
+        """Write down what happened to all that are left."""
+        for run in self._left.values():
+            run.events.write(event, **details)
 
     def report(self, spent: Spent) -> None:
         """Tell how far training is."""
@@ -254,21 +362,22 @@ class TrainedTogether:
         for place in list(self._left):
             self._lose(place, self._engine.diverged.get(place, error))
 
-    def finish(self, ledger: Ledger, flops: int) -> None:
+    def finish(self, ledger: Ledger, flops: int, keeper: Keeper) -> None:
         """Save the generator of every seed that is left, and record its scores and what they cost."""
         together = len(self._runs)
         evaluation = sum(observer.evaluation_seconds for observer in self._observers)
-        training = (time.perf_counter() - self._started - evaluation) / together
+        training = (time.perf_counter() - self._started - evaluation - keeper.seconds) / together
         kept = ledger.costs()
         if "energy_joules" in kept:
             kept["energy_joules"] /= together
         for place, run in self._left.items():
             observer, players = self._observers[place], self._engine.players[place]
-            save_model(detached(players.scored), str(run.task.attempt.path / GENERATOR))
+            save_generator(players.scored, run.task.attempt.path / GENERATOR)
             costs = {
                 **kept,
                 **observer.costs(players),
                 "training_seconds": training,
+                "checkpoint_seconds": keeper.seconds / together,
                 "flops_per_step": float(flops),
                 "flops_per_second": flops * observer.spent.steps / max(observer.spent.device_seconds, 1e-9),
             }
@@ -278,3 +387,13 @@ class TrainedTogether:
         run = self._left.pop(place)
         run.log("".join(traceback.format_exception(error)))
         run.commit(failure(error, run.events.spent))
+
+
+def save_generator(generator: nn.Module, path: Path) -> None:
+    """Write a generator's weights. Raises StorageError where the disk takes no more."""
+    with on_disk(path):
+        try:
+            save_model(detached(generator), str(path))
+            sync_file(path)  # before the record says that it is there
+        except SafetensorError as error:
+            raise os_error_of(error, path) from error

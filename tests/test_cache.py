@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from ganbench import cache
 from ganbench.errors import DataError
 from ganbench.folders import cache_folder
+from ganbench.tensorfiles import digest
 
 IDENTITY = {"dataset": "d", "count": 3}
 MAPS = Path("/proc/self/maps")
@@ -219,7 +220,7 @@ def test_clearing_deletes_entries_of_the_given_kinds_and_what_killed_writers_lef
 
 def test_an_entry_that_is_deleted_meanwhile_is_passed_over(monkeypatch):
     recall(Counting())
-    monkeypatch.setattr(cache, "_header", lambda path: path.unlink() or path.open())
+    monkeypatch.setattr(cache, "header_of", lambda path: path.unlink() or path.open())
     assert cache.entries() == []
     assert cache.clear() == (0, 0)
 
@@ -245,8 +246,8 @@ def test_a_digest_tells_names_types_and_shapes_apart():
         {"a": torch.tensor([0.0, 0.0, 0.0, 1.0]).numpy()},
         {"a": torch.zeros(0).numpy()},
     ]
-    assert len({cache.digest(arrays) for arrays in (plain, *others)}) == 6
-    assert cache.digest(plain) == cache.digest({"a": torch.zeros(4).numpy()})
+    assert len({digest(arrays) for arrays in (plain, *others)}) == 6
+    assert digest(plain) == digest({"a": torch.zeros(4).numpy()})
 
 
 def test_the_header_is_json_that_anybody_can_read():

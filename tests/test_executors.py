@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
 from fabricate import trial
-from pebble import ProcessExpired
-
 import ganbench.trial
 from ganbench import executors
 from ganbench.errors import GanbenchError
-from ganbench.executors import ONE_THREAD, LocalProcesses, chosen_gpus, default_workers, loss_of
+from ganbench.executors import ONE_THREAD, LocalProcesses, chosen_gpus, default_workers
 from ganbench.protocols import Places
 from ganbench.store import LOG, Store
 from ganbench.tasks import Task
@@ -48,24 +45,6 @@ def test_the_gpus_that_are_meant_are_found_with_their_memory(device, gpus, chose
 def test_a_device_that_is_not_there_is_refused_with_those_that_are(device, gpus, found):
     with pytest.raises(GanbenchError, match=rf"--device {device}: not on this machine. Found: {found}$"):
         chosen_gpus(Machine(gpus), device)
-
-
-def expired(code):
-    return ProcessExpired("Abnormal termination", code=code)
-
-
-@pytest.mark.parametrize(
-    ("error", "status", "message"),
-    [
-        (expired(-signal.SIGKILL), "killed", "the trial's process ended by signal SIGKILL"),
-        (expired(-250), "killed", "the trial's process ended by signal 250"),
-        (expired(3), "killed", "the trial's process ended with exit status 3"),
-        (OSError("disk full"), "error", "OSError: disk full"),
-        (None, "error", "the trial's process left no record"),
-    ],
-)
-def test_a_process_that_left_no_record_has_one_written_for_it(error, status, message):
-    assert loss_of(error) == (status, message)
 
 
 def test_there_is_a_worker_for_each_core_that_may_be_used():
@@ -124,6 +103,7 @@ def test_what_seeds_print_together_is_kept_with_the_first_and_why_they_were_part
 ):
     tasks = [Task(job, Store(tmp_path).begin(job), Places(), "cpu") for job in (trial(seed=0), trial(seed=1))]
     given, log = [], tasks[0].attempt.path / LOG
+    monkeypatch.setattr(executors, "_set_out", lambda: None)
     monkeypatch.setattr(executors, "_print_to", lambda path: path.write_text(printed))
     monkeypatch.setattr(ganbench.trial, "perform", lambda tasks: given.append(tasks) or "no batching rule")
     assert executors._perform(tasks) == "no batching rule"

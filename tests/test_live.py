@@ -129,7 +129,7 @@ def test_the_live_view_shows_bars_scores_and_time_left_whatever_the_width(task, 
     assert trial.endswith(" fcd_digits 12.35")
     assert len(whole) <= width
     assert len(trial) <= width
-    view.finished(task, record(task))
+    view.finished(task.job, record(task))
     view.tick([])
     assert [line.split(" ━")[0].rstrip() for line in shown(view, width)] == ["1 of 2 done · 10 s left"]
 
@@ -145,13 +145,13 @@ def test_seeds_of_one_process_share_a_bar_until_the_last_has_ended_and_count_one
     whole, bar = shown(view, 100)
     assert whole.startswith("0 of 3 done · 10 s left ")  # half of each
     assert bar.startswith("  digits · hinge(margin=2) · seeds 3–5 · dcgan / dcgan ")
-    view.finished(together[0], record(together[0], "diverged", "a logit", scores=()))
+    view.finished(together[0].job, record(together[0], "diverged", "a logit", scores=()))
     view.tick([together[1:]])
     assert "✗ diverged" in screen.file.getvalue()
     assert len(shown(view, 100)) == 2
     assert "1 of 3 done · 1 failed" in shown(view, 100)[0]
     for task in together[1:]:
-        view.finished(task, record(task))
+        view.finished(task.job, record(task))
     view.tick([[]])
     assert len(shown(view, 100)) == 1
 
@@ -213,7 +213,7 @@ def test_the_live_view_keeps_a_line_for_each_failure_and_none_for_what_went_well
     with LiveView(screen, total=2) as view:
         for status in ("ok", "error"):
             view.started([task])
-            view.finished(task, record(task, status, "loss [x] raised", scores=()))
+            view.finished(task.job, record(task, status, "loss [x] raised", scores=()))
         view.tick([])
         assert "2 of 2 done · 1 failed" in shown(view, 100)[0]
     assert f"✗ error    {title(task.job)} · loss [x] raised · 61.2 s" in screen.file.getvalue()
@@ -225,8 +225,8 @@ def test_without_a_terminal_there_is_one_line_for_each_job_that_ends(task):
     with PlainView(screen, total=2) as view:
         view.started([task])
         view.tick([[task]])
-        view.finished(task, record(task))
-        view.finished(task, record(task, "killed", "by [signal] 9", scores=()))
+        view.finished(task.job, record(task))
+        view.finished(task.job, record(task, "killed", "by [signal] 9", scores=()))
     assert screen.file.getvalue().splitlines() == [
         f"[1/2] ok       {title(task.job)} · fcd_digits 3.142 · 61.2 s",
         f"[2/2] killed   {title(task.job)} · by [signal] 9 · 61.2 s",
@@ -273,7 +273,7 @@ def test_a_status_says_what_is_measured_at_a_terminal_and_leaves_nothing_behind(
             view.started([task])
             assert "Measuring digits · hinge(margin=2) · seed 3 · dcgan / dcgan" in str(view._status.renderable.text)
             view.tick([[task]])
-            view.finished(task, record(task, "error", "raised", scores=()))
+            view.finished(task.job, record(task, "error", "raised", scores=()))
         assert "raised" not in screen.file.getvalue()
     assert "Measuring" not in screen.file.getvalue()
 

@@ -71,9 +71,9 @@ def test_metrics_resample_at_the_end_and_not_along_the_curve(observer, players, 
     seen, _ = observer
     asked, scores = [], seen._evaluator.scores
 
-    def listen(samples, labels=None, resamples=0):
+    def listen(samples, labels=None, resamples=0, *alive):
         asked.append(resamples)
-        return scores(samples, labels, resamples)
+        return scores(samples, labels, resamples, *alive)
 
     monkeypatch.setattr(seen._evaluator, "scores", listen)
     looked(seen, players)
@@ -142,7 +142,7 @@ def looking(request, tmp_path, monkeypatch):
 
 
 def test_metrics_are_told_the_classes_that_the_generator_was_asked_for(looking):
-    conditional, data, generator, [(samples, labels, resamples)], _ = looking
+    conditional, data, generator, [(samples, labels, resamples, _)], _ = looking
     assert resamples == RESAMPLES
     if not conditional:
         assert labels is None

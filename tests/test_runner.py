@@ -14,16 +14,18 @@ from pebble import ProcessExpired
 from PIL import Image
 
 from ganbench import history, runner
+from ganbench.assignments import assignment_of
+from ganbench.crew import Settings
 from ganbench.drivers import Findings
 from ganbench.errors import DataError
 from ganbench.plan import plan
 from ganbench.plugins import discover
 from ganbench.protocols import Places
-from ganbench.runner import Settings, present_origins, run, to_do
+from ganbench.runner import present_origins, run, to_do
 from ganbench.store import LOG, TRIAL, Store
 from ganbench.suite import read_suite, suite_from
-from ganbench.tasks import now
-from ganbench.terms import Record
+from ganbench.tasks import Lost, now
+from ganbench.terms import Limits, Record
 
 PLUGINS = (PATIENT, Path(__file__).parent / "odd.py")
 
@@ -34,6 +36,7 @@ class Watcher:
     def __init__(self, tick=lambda: None):
         self.started_tasks, self.ended, self._tick, self.most, self.prepared = [], [], tick, 0, []
         self.groups, self.reasons, self.surveyed, self.shares = [], [], [], []
+        self.gone, self.waited_for, self.stopped = [], [], []
 
     def preparing(self, job):
         self.prepared.append((str(job.dataset), len(self.started_tasks)))
@@ -46,8 +49,17 @@ class Watcher:
         self.started_tasks.extend(tasks)
         self.most = max(self.most, len(self.started_tasks) - len(self.ended))
 
-    def finished(self, task, record):
-        self.ended.append((task, record))
+    def finished(self, job, record):
+        self.ended.append((job, record))
+
+    def left(self, tasks):
+        self.gone.extend(tasks)
+
+    def elsewhere(self, jobs, owner):
+        self.waited_for.append((jobs, str(owner)))
+
+    def stopping(self, running):
+        self.stopped.append(running)
 
     def parted(self, tasks, reason):
         self.reasons.append(([task.job.seed for task in tasks], reason))
@@ -55,7 +67,7 @@ class Watcher:
 
     def tick(self, running):
         assert {task.job.key for tasks in running for task in tasks} == {t.job.key for t in self.started_tasks} - {
-            t.job.key for t, _ in self.ended
+            job.key for job, _ in self.ended
         }
         self._tick()
 
@@ -229,15 +241,15 @@ class Processes:
     def survey(self, trial, places, device, plugin_files, seconds):
         return self._promise(self._survey, trial)
 
-    def submit(self, tasks, seconds):
-        self.limits.append(seconds)
+    def submit(self, tasks, limits):
+        self.limits.append(limits.seconds)
         return self._promise(self._perform, tasks)
 
     def _promise(self, do, given):
         future = Future()
         try:
             future.set_result(do(given))
-        except (ProcessExpired, TimeoutError) as error:
+        except (ProcessExpired, TimeoutError, Lost) as error:
             future.set_exception(error)
         return future
 
@@ -262,7 +274,7 @@ def run_with(tmp_path, monkeypatch):
         monkeypatch.setattr(runner, "_executor", lambda settings, workers: stand_ins(workers))
         watcher, store = Watcher(), Store(tmp_path / "results")
         jobs = jobs or [fabricate.trial(seed=seed) for seed in (0, 1, 2)]
-        records = run(jobs, store, settings or Settings(device="cpu", workers=1, timeout_seconds=5.0), watcher)
+        records = run(jobs, store, settings or Settings(device="cpu", workers=1, limits=Limits(5.0)), watcher)
         return watcher, records, store, stand_ins
 
     return start
@@ -289,13 +301,13 @@ def refusing(tasks):
 
 def dying(tasks):
     if len(tasks) > 1:
-        raise ProcessExpired("Abnormal termination", code=-signal.SIGKILL)
+        raise Lost("killed", "the trial's process ended by signal SIGKILL")
     return all_well(tasks)
 
 
 def late(tasks):
     if len(tasks) > 1:
-        raise TimeoutError
+        raise Lost("timeout", "the trial took longer than 15 s, its limit")
     return all_well(tasks)
 
 
@@ -308,7 +320,7 @@ def forgetful(tasks):
     [
         (refusing, "no batching rule"),
         (dying, "the trial's process ended by signal SIGKILL"),
-        (late, "the trial took longer than the limit of --timeout"),
+        (late, "the trial took longer than 15 s, its limit"),
         (forgetful, "the trial's process left no record"),
     ],
 )
@@ -319,8 +331,8 @@ def test_seeds_that_cannot_go_on_together_are_done_one_by_one_and_say_why(run_wi
     assert processes.limits == [15.0, 5.0, 5.0, 5.0]
     assert [record.status for record in records] == ["ok"] * 3
     for record in records:
-        first, second = store.attempts(record.key)
-        assert (first.committed, second.committed) == (False, True)
+        (only,) = store.attempts(record.key)  # what was begun together is gone
+        assert assignment_of(only).together == (record.key,)
     assert {tasks[0].driver.reason for tasks in watcher.groups[1:]} == {f"not vectorised: {reason}"}
 
 
@@ -339,7 +351,7 @@ def test_a_record_is_told_of_while_the_other_seeds_go_on(tmp_path, monkeypatch):
     future, told = Future(), []
 
     class Slow(Processes):
-        def submit(self, tasks, seconds):
+        def submit(self, tasks, limits):
             commit(tasks[1], "diverged")
             self.tasks = tasks
             return future
@@ -361,7 +373,7 @@ def test_a_record_is_told_of_while_the_other_seeds_go_on(tmp_path, monkeypatch):
 
 def test_a_lone_trial_whose_process_is_lost_has_a_record_and_no_second_try(run_with):
     def perform(tasks):
-        raise ProcessExpired("Abnormal termination", code=3)
+        raise Lost("killed", "the trial's process ended with exit status 3")
 
     watcher, records, _, _ = run_with(perform, jobs=[fabricate.trial(seed=4)])
     assert drivers(watcher) == [([4], "eager")]

@@ -20,6 +20,9 @@ class Three(Stepper):
         batches = Batches(torch.ones(8, 2), None, 4, [0])
         super().__init__(Solo(made.players[0], 0), batches, training(), label="method 'three'")
 
+    def parts(self):
+        return []
+
     def updated(self):
         fast = Optimiser("sgd", learning_rate=1.0)
         critic = (self.training.discriminator, [self.critic.weight])

@@ -8,7 +8,7 @@ from fabricate import Outcome, commit, evaluation, image_scores, trial, variant
 from small import trial as planned_trial
 
 from ganbench import store as store_module
-from ganbench.errors import ResultsError
+from ganbench.errors import ResultsError, StorageError
 from ganbench.store import (
     RECORD,
     TRIAL,
@@ -193,7 +193,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(*((os, "fsync") if broken == "fsync" else (type(path), "replace")), fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageError, match=r"facts\.json: cannot be written \(No space left on device\)"):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

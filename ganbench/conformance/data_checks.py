@@ -214,6 +214,6 @@ def check_executor(subject: Subject) -> None:
     if missing:
         raise Breach(
             f"it has no `{missing[0]}`",
-            "`submit(tasks, seconds) -> Future`, and a context that ends all of it",
+            "`submit(tasks, limits) -> Future`, and a context that ends all of it",
             "see ganbench.executors.LocalProcesses",
         )

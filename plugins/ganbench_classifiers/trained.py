@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 import torch
 
-from ganbench.cache import digest, recall
+from ganbench.cache import recall
 from ganbench.errors import ChoiceError, DataError
 from ganbench.protocols import Data, Extractor, Places
+from ganbench.tensorfiles import digest
 from ganbench_classifiers.extractors import FEATURES, LOGITS, ClassifierExtractor
 from ganbench_classifiers.networks import Architecture, Classifier
 from ganbench_classifiers.training import Recipe, accuracy, train

@@ -21,5 +21,5 @@ def ganbench_executors() -> Iterable[Component]:
     yield Component(
         "inline",
         "ganbench_executors.inline:Inline",
-        summary="Jobs one after the other in the process of the run itself, for a debugger; --timeout has no effect",
+        summary="Jobs one after the other in the process of the run itself, for a debugger; limits have no effect",
     )

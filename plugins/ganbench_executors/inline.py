@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from ganbench.tasks import Task
+    from ganbench.terms import Limits
 
 
 class Inline:
     """Carries out jobs where they are handed in, one after the other.
 
     A breakpoint in a plugin stops there, and what it prints is seen at once. Nothing is protected: a job that takes the
-    process down takes the run with it, no time limit ends a job, and torch keeps the one thread that trials have.
+    process down takes the run with it, no limit ends a job, and torch keeps the one thread that trials have.
     """
 
     def __init__(self, workers: int) -> None:
@@ -29,7 +30,7 @@ class Inline:
     ) -> None:
         return
 
-    def submit(self, tasks: Sequence[Task], seconds: float | None = None) -> Future[str]:
+    def submit(self, tasks: Sequence[Task], limits: Limits | None = None) -> Future[str]:
         """A future that is done: the tasks' records are in their attempts' folders."""
         from ganbench.trial import perform
 
