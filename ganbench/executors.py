@@ -10,12 +10,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -42,6 +42,8 @@ spin for each other cost far more than a second thread gains, and one thread giv
 
 NO_LIMITS = Limits()
 
+SEMAPHORES = Path("/dev/shm")  # noqa: S108 - where Linux keeps them
+
 
 class LocalProcesses:
     """Up to `workers` jobs at a time on this machine. A process that dies takes its own job with it, and no other.
@@ -53,12 +55,13 @@ class LocalProcesses:
     def __init__(self, workers: int) -> None:
         os.environ.update(ONE_THREAD)
         os.environ[MARK] = process_mark()
-        _guarded()
         method = "forkserver" if sys.platform == "linux" else "spawn"  # elsewhere, a fork may not use what was loaded
         context = multiprocessing.get_context(method)
         if method == "forkserver":
             context.set_forkserver_preload(["ganbench.warm"])
         self._pool = ProcessPool(max_workers=workers, max_tasks=1, context=context)
+        self._begun = False
+        _guard()
         self._supervisor = Supervisor()
 
     def __enter__(self) -> Self:
@@ -74,13 +77,20 @@ class LocalProcesses:
         self._pool.join()
         self._supervisor.end()
 
+    def _schedule(self, work: Callable[..., Any], *arguments: object, timeout: float | None = None) -> Future[Any]:
+        future: Future[Any] = self._pool.schedule(work, args=arguments, timeout=timeout)
+        if not self._begun:  # a pool makes its semaphores when it is first asked for something
+            self._begun = True
+            _guard().see_to(_semaphores())
+        return future
+
     def submit(self, tasks: Sequence[Task], limits: Limits = NO_LIMITS) -> Future[str]:
         """Start the tasks together as soon as a process is free, and end it where it goes beyond a limit.
 
         Their records are in their attempts' folders afterwards. Else the future holds what became of them: Lost where
         the process came to a bad end, or why they could not be done together.
         """
-        given: Future[str] = self._pool.schedule(_perform, args=[tasks], timeout=limits.seconds)
+        given: Future[str] = self._schedule(_perform, tasks, timeout=limits.seconds)
         told: Future[str] = Future()
         told.set_running_or_notify_cancel()
         watched = self._supervisor.watch(tasks, limits)
@@ -102,9 +112,7 @@ class LocalProcesses:
         self, trial: Trial, places: Places, device: str, plugin_files: Sequence[Path], seconds: float
     ) -> Future[Findings]:
         """Find out, by a few steps, what a trial costs and which drivers it can have."""
-        future: Future[Findings] = self._pool.schedule(
-            _survey, args=[trial, places, device, plugin_files], timeout=seconds
-        )
+        future: Future[Findings] = self._schedule(_survey, trial, places, device, plugin_files, timeout=seconds)
         return future
 
     def prepare(self, job: Job, places: Places, device: str, plugin_files: Sequence[Path]) -> None:
@@ -113,31 +121,59 @@ class LocalProcesses:
         Raises DataError where something is missing or damaged. What else goes wrong is left for the trials to show.
         """
         with contextlib.suppress(ProcessExpired, MemoryError):
-            self._pool.schedule(_prepare, args=[job, places, device, plugin_files]).result()
+            self._schedule(_prepare, job, places, device, plugin_files).result()
 
     def origin(self, dataset: Choice, places: Places, plugin_files: Sequence[Path]) -> str:
         """Where the data set's samples come from, as records say it. Raises DataError where they cannot be read."""
-        found: str = self._pool.schedule(_origin, args=[dataset, places, plugin_files]).result()
+        found: str = self._schedule(_origin, dataset, places, plugin_files).result()
         return found
 
     def gpus(self) -> dict[str, int]:
         """The bytes of memory of this machine's GPUs, by torch's names: asked of a process that ends at once."""
-        found: dict[str, int] = self._pool.schedule(_gpus).result()
+        found: dict[str, int] = self._schedule(_gpus).result()
         return found
 
 
-@cache
-def _guarded() -> None:
-    """Start the guard of this process: it learns that we are gone when the pipe, which only we hold, is closed."""
-    process = subprocess.Popen(  # noqa: S603 - our own script
-        [sys.executable, "-I", guard.__file__, MARK, process_mark()],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if name != MARK},
-        start_new_session=True,  # out of reach of Ctrl-C, and of whatever ends the run's own group
-    )
-    atexit.register(process.communicate)
+class _Guard:
+    """The guard of this process: it learns that we are gone when the pipe, which only we hold, is closed."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._process = subprocess.Popen(  # noqa: S603 - our own script
+            [sys.executable, "-I", guard.__file__, MARK, process_mark()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if name != MARK},
+            start_new_session=True,  # out of reach of Ctrl-C, and of whatever ends the run's own group
+            text=True,
+        )
+        atexit.register(self._end)
+
+    def see_to(self, paths: set[str]) -> None:
+        """Let these files be removed, if we cannot."""
+        pipe = self._process.stdin
+        with contextlib.suppress(OSError):  # somebody has ended the guard: we do without it
+            for path in paths - self._told if pipe else ():
+                print(path, file=pipe, flush=True)
+        self._told |= paths
+
+    def _end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._process.communicate()
+
+
+_guard = cache(_Guard)
+
+
+def _semaphores() -> set[str]:
+    """The files of the named semaphores that this process has, where they are files."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+        inodes = {int(line.split()[4]) for line in lines if "/sem." in line}  # they were made under another name
+        return {str(path) for path in SEMAPHORES.glob("sem.mp-*") if path.stat().st_ino in inodes}
+    except (OSError, ValueError, IndexError):
+        return set()
 
 
 def chosen_gpus(executor: LocalProcesses, device: str) -> dict[str, int]:

@@ -21,12 +21,19 @@ LOOK_SECONDS = 0.2
 class Keeper:
     """Writes checkpoints of what `state` gives, and ends trials that are asked to. `identity` says what they are of.
 
-    `seconds` is the time that writing has taken, `why_not` why none can be written, if so.
+    `tell` is told once why none can be written, if so. `seconds` is the time that this process has spent on it.
     """
 
-    def __init__(self, keeping: Keeping | None, identity: Mapping[str, Any], state: Callable[[], State]) -> None:
-        self.seconds = 0.0  # in this process
-        self.why_not = "" if keeping else "nobody asked for checkpoints"
+    def __init__(
+        self,
+        keeping: Keeping | None,
+        identity: Mapping[str, Any],
+        state: Callable[[], State],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.seconds = 0.0
+        self._possible = keeping is not None
+        self._tell = tell
         self._keeping = keeping
         self._identity = identity
         self._state = state
@@ -47,12 +54,12 @@ class Keeper:
             self._next_look = now + LOOK_SECONDS
             if self._asked_to_stop():
                 return True
-        return now >= self._next and not self.why_not
+        return now >= self._next and self._possible
 
     def keep(self) -> None:
         """Write the checkpoint. Raises Stopped after it if the run asked for that, StorageError if the disk is full."""
         began = time.monotonic()
-        if not self.why_not:
+        if self._possible:
             self._write()
         took = time.monotonic() - began
         self.seconds += took
@@ -66,7 +73,8 @@ class Keeper:
         try:
             state = self._state()
         except Unknown as reason:
-            self.why_not = str(reason)
+            self._possible = False
+            self._tell(str(reason))
             return
         write_checkpoint(self._keeping.path, self._identity, state)
 

@@ -15,6 +15,7 @@ import psutil
 from pebble import ProcessExpired
 
 from ganbench.events import last_event
+from ganbench.guard import end
 from ganbench.store import EVENTS
 from ganbench.tasks import Lost, Task, open_tasks
 from ganbench.terms import Limits
@@ -77,7 +78,7 @@ class Watched:
         doing, steps = event.get("doing"), event.get("spent", {}).get("steps")
         if doing:
             return f"; it was at {doing}"
-        return f"; the last was of step {steps}" if steps is not None else "; it had not begun to train"
+        return f"; it last told of step {steps}" if steps is not None else "; it had not begun to train"
 
 
 class Supervisor:
@@ -140,11 +141,7 @@ def end_group(pid: int | None, *, spare_leader: bool) -> None:
     if pid is None or not hasattr(os, "getpgid"):
         return
     left = [process for process in psutil.process_iter() if _belongs(process.pid, pid)]
-    left = [process for process in left if process.pid != pid or not spare_leader]
-    for process in left:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(left, timeout=5)
+    end([process for process in left if process.pid != pid or not spare_leader])
 
 
 def limit_memory(memory_bytes: int | None) -> None:

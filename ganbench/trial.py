@@ -80,6 +80,8 @@ class Run:
         self._started_at = state["started_at"]
         self._began -= state["seconds"]
         self._sittings[-1]["from_step"] = spent.steps
+        attempt = self.task.attempt
+        attempt.write_json(ENVIRONMENT, {**attempt.environment(), "sittings": self._sittings})
         self.events.spent = spent
         self.events.write("resumed", spent=asdict(spent))
 
@@ -242,7 +244,10 @@ def run_trials(runs: Sequence[Run], data: Data, evaluator: Evaluator, workshop: 
         ledger = Ledger(workshop.device, alone=runs[0].task.alone)
         meter = Meter(LedgerClock(clock_for(workshop.device), ledger), flops)
         keeper = Keeper(
-            runs[0].task.keeping, _identity(runs, data, workshop), lambda: _state(engine, training, ledger, meter)
+            runs[0].task.keeping,
+            _identity(runs, data, workshop),
+            lambda: _state(engine, training, ledger, meter),
+            lambda why: training.tell("without checkpoints", why=why),
         )
         _go_on(keeper, engine, training, ledger, meter)
         try:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from fabricate import trial
+
 import ganbench.trial
 from ganbench import executors
 from ganbench.errors import GanbenchError
