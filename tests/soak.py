@@ -70,11 +70,11 @@ def reference(folder, text, name):
     return suite, outcome(results)
 
 
-def kills(folder, count, seed):
+def kills(folder, count, seed, longest):
     """So many kills at random moments of runs of 20 trials, each run to the end in between."""
     suite, expected = reference(folder, TWENTY, "twenty")
     began = time.monotonic()
-    killing = Killing(Command(suite, folder / "killed" / "twenty"), expected, seed)
+    killing = Killing(Command(suite, folder / "killed" / "twenty"), expected, seed, longest)
     while killing.kills < count or not killing.finished:
         if killing.once():
             say(f"{killing.kills} kills, {killing.finished} tables, {len(killing.wrong)} wrong")
@@ -152,7 +152,8 @@ def page(rows, started):
     """The table, and what it was made on."""
     lines = ["| fault | tries | expected | found | took |", "| --- | ---: | --- | --- | ---: |"]
     lines += [row.cells() for row in rows]
-    where = f"{platform.system()}, {psutil.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
+    software = f"Python {platform.python_version()}, torch {torch.__version__}"
+    where = f"{platform.system()}, {psutil.cpu_count()} cores, {software}"
     return "\n".join([f"Made on {started} by `tox -e soak`: {where}.", "", *lines])
 
 
@@ -173,6 +174,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--pairs", type=int, default=50)
+    parser.add_argument("--longest", type=float, default=15.0, help="seconds until a run is killed, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=["kills", "pairs", "harms", "disk"], action="append")
     parser.add_argument("--out", type=Path)
@@ -181,7 +183,7 @@ def main():
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows += [kills(folder, asked.kills, asked.seed)] if "kills" in wanted else []
+        rows += [kills(folder, asked.kills, asked.seed, asked.longest)] if "kills" in wanted else []
         rows += [pairs(folder, asked.pairs, asked.seed)] if "pairs" in wanted else []
         rows += harms(folder) if "harms" in wanted else []
         rows += [full_disk(folder)] if "disk" in wanted else []

@@ -46,7 +46,7 @@ ema_half_life_kimg = 1
 points = 3
 samples = 500
 """
-"""20 trials: seeds together, parts that remember, an augmentation that draws, and a method, which trains seeds alone."""
+"""20 trials: seeds together, parts that remember, an augmentation that draws, a method that trains alone."""
 
 EIGHT = TWENTY.replace('"twenty"', '"eight"').replace(
     """    "nonsaturating + r1(gamma=0.1)",
