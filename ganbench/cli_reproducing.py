@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganbench.agreement import TOLERANCE
+from ganbench.agreement import TOLERANCE, Change, Compared
 from ganbench.options import (
     EXIT_FAILED_TRIALS,
     EXIT_INTERRUPTED,
@@ -29,7 +29,7 @@ from ganbench.options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ganbench.agreement import Compared, Verdict
+    from ganbench.agreement import Verdict
     from ganbench.reproduce import Reproduction
 
 reproducing_app = typer.Typer()
@@ -123,11 +123,12 @@ def print_verdict(console: Console, found: Reproduction, tolerance: float) -> No
     """What was compared, by what measure, and what came of it."""
     from ganbench.listings import print_rows
     from ganbench.live import title
+    from ganbench.views import one_line
 
     verdict = found.verdict
 
     def say(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
     say(f"{title(found.then.job())} ({found.then.key[:8]}, attempt {found.then.number})")
     for change in verdict.changes:
@@ -135,7 +136,7 @@ def print_verdict(console: Console, found: Reproduction, tolerance: float) -> No
             say(f"Other code: {change.what} was {change.then}, and is {change.now}.")
     if verdict.changes:
         say("In the environment these differ:")
-        print_rows(console, [{"what": item.what, "then": item.then, "now": item.now} for item in verdict.changes])
+        print_rows(console, [_row(item, item.what) for item in verdict.changes])
     if verdict.reasons:
         say(f"Bits need not be the same ({'; '.join(verdict.reasons)}). Held to a tolerance of {tolerance:.3g}:")
     else:
@@ -156,14 +157,11 @@ def rows_of(verdict: Verdict) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(item: Compared, what: str) -> dict[str, Any]:
-    return {
-        "what": what,
-        "then": _written(item.then),
-        "now": _written(item.now),
-        "allowed": item.allowed,
-        "agrees": "yes" if item.agrees else "NO",
-    }
+def _row(item: Compared | Change, what: str) -> dict[str, Any]:
+    row = {"what": what, "then": item.then, "now": item.now}
+    if isinstance(item, Compared):
+        row |= {"allowed": item.allowed, "agrees": "yes" if item.agrees else "NO"}
+    return {name: _written(value) for name, value in row.items()}
 
 
 def _summary(part: str, things: str, items: Sequence[Compared]) -> dict[str, Any]:
@@ -180,6 +178,10 @@ def _summary(part: str, things: str, items: Sequence[Compared]) -> dict[str, Any
 
 
 def _written(value: float | str | None) -> str:
+    from ganbench.views import one_line
+
+    if isinstance(value, str):
+        return f"{' ' * (len(value) - len(value.lstrip()))}{one_line(value)}"  # results may be other people's
     return "–" if value is None else f"{value:.7g}" if isinstance(value, float) else str(value)
 
 

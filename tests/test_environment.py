@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
+import types
 
 import pytest
 import torch
@@ -47,6 +48,13 @@ def test_an_environment_tells_the_code_and_what_a_processor_computes_with():
 
 def test_an_environment_does_not_name_the_machine():
     assert len(platform.node()) < 4 or platform.node() not in json.dumps(describe_environment(CPU))
+
+
+@pytest.mark.parametrize("told", ["570.1", b"570.1"])
+def test_the_driver_is_told_as_nvidia_calls_it(told, monkeypatch):
+    asked = types.SimpleNamespace(nvmlInit=lambda: None, nvmlSystemGetDriverVersion=lambda: told)
+    monkeypatch.setitem(sys.modules, "pynvml", asked)
+    assert environment._gpu_driver() == "570.1"
 
 
 def test_a_driver_that_cannot_be_asked_is_none(monkeypatch):

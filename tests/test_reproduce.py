@@ -11,7 +11,7 @@ import torch
 from commands import ganbench, records, write_suite
 from fabricate import Outcome, commit
 from safetensors.torch import load_file, save_file
-from small import ODD
+from small import ODD, performed, trial
 
 from ganbench.assignments import Assignment
 from ganbench.drivers import Driver
@@ -208,6 +208,36 @@ def test_a_device_that_is_not_there_is_refused(results):
         pytest.skip("this machine has a GPU")
     result = reproduce(results, attempt_at(results), "--device", "cuda:0")
     assert (result.status, result.err) == (2, "ganbench: --device cuda:0: not on this machine. Found: cpu\n")
+
+
+def test_what_ran_on_a_gpu_as_a_graph_is_done_on_a_processor_where_there_is_no_other(results):
+    if torch.cuda.is_available():  # then it is done there
+        pytest.skip("this machine has a GPU")
+    attempt = attempt_at(results)
+    edit(attempt, ENVIRONMENT, device="A GPU", device_kind="cuda", driver="vectorised+graph")
+    Assignment(Driver("vectorised+graph"), tuple(attempt.task()["together"])).write(attempt)
+    result = reproduce(results, attempt, "--format", "json")
+    assert (result.status, found(result)["reasons"]) == (
+        0,
+        ["it ran on a GPU", "not as it was: device, device_kind, driver"],
+    )
+    changes = {change["what"]: change["now"] for change in found(result)["environment"]}
+    assert (changes["device_kind"], changes["driver"]) == ("cpu", "vectorised")
+
+
+def test_where_device_time_is_the_budget_bits_are_not_demanded(tmp_path):
+    attempt = performed(trial(budget={"device_seconds": 0.05}), tmp_path)
+    result = reproduce(tmp_path, attempt, "--tolerance", 1e9, "--format", "json")
+    assert (result.status, found(result)["reasons"][0]) == (0, "device time is the budget")
+
+
+def test_what_other_peoples_results_say_cannot_steer_the_terminal(results):
+    attempt = attempt_at(results)
+    edit(attempt, ENVIRONMENT, platform="\x1b[2J", libc="\x1b]0;title\x07")
+    result = reproduce(results, attempt)
+    assert result.status == 0
+    assert "�[2J" in result.out
+    assert "\x1b" not in result.out
 
 
 # --- company
