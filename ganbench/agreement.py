@@ -15,7 +15,7 @@ TOLERANCE = 0.05
 NOISES = 4
 """So many of its own deviations a score may be off, where they are known and that is more."""
 
-NOT_RECORDED = "not recorded"
+NOT_RECORDED, NONE = "not recorded", "none"
 
 TIMES = ("device_seconds", "wall_seconds")
 """What no two runs have in common."""
@@ -112,7 +112,7 @@ def changes_between(then: Account, now: Account) -> Iterator[Change]:
             after |= latter[name]
     for what in dict.fromkeys([*before, *after]):
         old, new = before.get(what, NOT_RECORDED), after.get(what, NOT_RECORDED)
-        if old != new:
+        if old != new and {old, new} != {NOT_RECORDED, NONE}:
             yield Change(what, old, new, decides=what not in HARMLESS and not what.startswith("git "))
 
 
@@ -121,9 +121,13 @@ def _reasons(then: Account, changes: Sequence[Change], *, timed: bool) -> Iterat
         yield "device time is the budget"
     if then.environment.get("device_kind", "cpu") != "cpu":
         yield "it ran on a GPU"
-    deciding = [change.what for change in changes if change.decides]
-    if deciding:
-        yield f"not as it was: {', '.join(deciding)}"
+    deciding = [change for change in changes if change.decides]
+    unknown = [change.what for change in deciding if change.then == NOT_RECORDED]
+    other = [change.what for change in deciding if change.then != NOT_RECORDED]
+    if other:
+        yield f"not as it was: {', '.join(other)}"
+    if unknown:
+        yield f"not recorded: {', '.join(unknown)}"
 
 
 # --- facts
@@ -161,7 +165,7 @@ def _plugins(listed: Any) -> Iterator[tuple[str, str]]:
 def _written(value: Any) -> str:
     if isinstance(value, dict) and "commit" in value:
         return f"{str(value['commit'])[:12]}{', changed' if value.get('dirty') else ''}"
-    return "none" if value is None else str(value)
+    return NONE if value is None else str(value)
 
 
 # --- values

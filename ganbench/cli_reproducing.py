@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganbench.agreement import TOLERANCE, Change, Compared
+from ganbench.agreement import NOT_RECORDED, TOLERANCE, Change, Compared
 from ganbench.options import (
     EXIT_FAILED_TRIALS,
     EXIT_INTERRUPTED,
@@ -132,7 +132,7 @@ def print_verdict(console: Console, found: Reproduction, tolerance: float) -> No
 
     say(f"{title(found.then.job())} ({found.then.key[:8]}, attempt {found.then.number})")
     for change in verdict.changes:
-        if change.what.startswith("plugin "):
+        if change.what.startswith("plugin ") and NOT_RECORDED not in (change.then, change.now):
             say(f"Other code: {change.what} was {change.then}, and is {change.now}.")
     if verdict.changes:
         say("In the environment these differ:")
@@ -177,7 +177,7 @@ def _summary(part: str, things: str, items: Sequence[Compared]) -> dict[str, Any
     }
 
 
-def _written(value: float | str | None) -> str:
+def _written(value: int | float | str | None) -> str:
     from ganbench.views import one_line
 
     if isinstance(value, str):

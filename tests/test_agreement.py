@@ -109,7 +109,7 @@ def test_what_bits_depend_on_is_told_and_then_a_tolerance_holds(facts, what, the
     verdict = compare(THEN, replace(THEN, environment=elsewhere(**facts)), {"layer.weight": 0.3})
     (change,) = verdict.changes
     assert (change.what, change.then, change.now, change.decides) == (what, then, now, True)
-    assert verdict.reasons == (f"not as it was: {what}",)
+    assert verdict.reasons == (f"not {'recorded' if then == NOT_RECORDED else 'as it was'}: {what}",)
     assert (verdict.agrees, verdict.same) == (True, False)
 
 
@@ -128,7 +128,7 @@ def test_what_no_bit_depends_on_is_told_and_changes_no_demand(facts, what):
     assert verdict.reasons == ()
 
 
-@pytest.mark.parametrize("facts", [{"driver_reason": "asked for"}, {"sittings": [{"from_step": 3}]}])
+@pytest.mark.parametrize("facts", [{"driver_reason": "asked for"}, {"sittings": [{"from_step": 3}]}, {"cudnn": None}])
 def test_how_it_came_about_is_no_difference(facts):
     assert compare(THEN, replace(THEN, environment=elsewhere(**facts)), SAME_WEIGHTS).changes == ()
 

@@ -180,6 +180,18 @@ def test_a_plugin_with_other_code_is_told_with_both_hashes_and_held_to_a_toleran
     assert result.out.splitlines()[-1] == "It agrees, to the last bit."  # for the change was no more than a comment
 
 
+def test_what_was_recorded_before_there_were_hashes_is_held_to_a_tolerance(results):
+    attempt = attempt_at(results)
+    environment = attempt.environment()
+    names = [f"{item['plugin']}: {item['owner']} {item['version']}" for item in environment["plugins"]]
+    old = {name: value for name, value in environment.items() if name not in ("ganbench_sha256", "git", "libc")}
+    attempt.write_json(ENVIRONMENT, {**old, "plugins": names})
+    result = reproduce(results, attempt)
+    assert (result.status, result.out.splitlines()[-1]) == (0, "It agrees, to the last bit.")
+    assert "Bits need not be the same (not recorded: ganbench_sha256, libc, plugin losses, " in result.out
+    assert "Other code" not in result.out
+
+
 def test_a_tolerance_that_is_too_narrow_is_held_to(results):
     attempt = attempt_at(results)
     environment = {**attempt.environment(), "cpu_capability": "another"}
