@@ -13,6 +13,7 @@ import ganbench
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
+from ganbench.cli_reproducing import reproducing_app
 from ganbench.errors import ChoiceError, GanbenchError, StorageError
 from ganbench.options import (
     EXIT_BAD_REQUEST,
@@ -66,6 +67,7 @@ app = typer.Typer(
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(measuring_app)
 app.add_typer(performance_app)
+app.add_typer(reproducing_app)
 
 
 @app.callback(invoke_without_command=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,26 +14,51 @@ from typing import Any
 import torch
 
 import ganbench
+from ganbench.provenance import git_states, own_hash
 from ganbench.terms import Precision
 
-PACKAGES = ("torch", "torchvision", "torch-fidelity", "numpy", "scipy", "scikit-learn", "pandas", "pluggy")
+PACKAGES = (
+    "torch", "torchvision", "torch-fidelity", "numpy", "scipy", "scikit-learn", "pillow", "safetensors", "pandas",
+    "pyarrow", "pluggy",
+)  # fmt: skip
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY")
 
 
-def describe_environment(device: torch.device, precision: Precision = "float32") -> dict[str, Any]:
-    """Versions, operating system, device and threads, as JSON's own types."""
+def describe_environment(
+    device: torch.device, precision: Precision = "float32", plugin_files: Sequence[Path] = ()
+) -> dict[str, Any]:
+    """Versions, operating system, device and threads, as JSON's own types; nothing names the machine or its user."""
+    on_gpu = device.type == "cuda"
     return {
-        "ganbench": ganbench.__version__,
-        "python": platform.python_version(),
-        "packages": {name: package_version(name) for name in PACKAGES},
-        "platform": platform.platform(),
+        **software(),
         "device": device_name(device),
         "device_kind": device.type,
-        "cuda": torch.version.cuda if device.type == "cuda" else None,
+        "cuda": torch.version.cuda if on_gpu else None,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,  # type: ignore[no-untyped-call]
+        "gpu_driver": _gpu_driver() if on_gpu else None,
         "precision": effective_precision(device, precision),
         "threads": torch.get_num_threads(),
         "thread_variables": {name: os.environ.get(name) for name in THREAD_VARIABLES},
         "cores": os.cpu_count(),
+        "git": git_states(plugin_files),
+    }
+
+
+@cache
+def software() -> dict[str, Any]:
+    """What stays as it is while a process lives, and in those that are forked from it. Not to be changed."""
+    git_states(())
+    return {
+        "ganbench": ganbench.__version__,
+        "ganbench_sha256": own_hash(),
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "packages": {name: package_version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "libc": " ".join(platform.libc_ver()).strip(),
+        "machine": platform.machine(),
+        "processor": _processor_name(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
 
 
@@ -89,6 +115,18 @@ def device_name(device: torch.device) -> str:
     return _processor_name()
 
 
+def _gpu_driver() -> str | None:
+    """The version of NVIDIA's driver; None where it does not tell."""
+    with suppress(Exception):  # no driver, no permission, another maker
+        import pynvml
+
+        pynvml.nvmlInit()
+        told = pynvml.nvmlSystemGetDriverVersion()
+        return told.decode() if isinstance(told, bytes) else str(told)
+    return None
+
+
+@cache
 def _processor_name() -> str:
     information = Path("/proc/cpuinfo")
     if information.is_file():

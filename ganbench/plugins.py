@@ -50,13 +50,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Offer:
-    """A component that can be used, and who offers it: the fields of `Source` say who."""
+    """A component that can be used, and who offers it, as in `Source`; `module` is the one that registers it."""
 
     kind: Kind
     component: Component
     plugin: str
     owner: str
     version: str = ""
+    module: str = ""
 
     @property
     def code(self) -> str:
@@ -284,8 +285,10 @@ def _offered(
     if source.plugin in loaded:
         raise PluginError(f"{loaded[source.plugin]} has an entry point of that name too, and was loaded: rename one")
     loaded[source.plugin] = source
+    module = load()
     offered = [
-        Offer(kind, component, source.plugin, source.owner, source.version) for kind, component in collect(load())
+        Offer(kind, component, source.plugin, source.owner, source.version, module.__name__)
+        for kind, component in collect(module)
     ]
     for offer in offered:
         for other in offers:

@@ -107,7 +107,33 @@ def _environment_cells(entry: Entry) -> Mapping[str, Any]:
 @once
 def _where(environment: Mapping[str, Any]) -> Mapping[str, Any]:
     found = {name: str(environment.get(name, "")) for name in ("device", "device_kind", "ganbench", "python")}
-    return {**found, "torch": str(environment.get("packages", {}).get("torch", ""))}
+    torch = str(environment.get("packages", {}).get("torch", ""))
+    return {**found, "torch": torch, "plugins": _plugins(environment), "git": _git(environment)}
+
+
+def _plugins(environment: Mapping[str, Any]) -> str:
+    """`ganbench 0.1.0 (dcgan #5e6f7a8b, digits #1a2b3c4d), my_gan.py #9c0d1e2f`; empty where there are no hashes."""
+    listed = environment.get("plugins")
+    told = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    owners: dict[str, list[str]] = {}
+    for item in told:
+        plugin, owner, version, code = (str(item.get(name, "")) for name in ("plugin", "owner", "version", "sha256"))
+        owners.setdefault(f"{owner} {version}".strip(), []).append(f"{plugin * bool(version)} #{code[:8]}".strip())
+    return ", ".join(_of_owner(owner, sorted(plugins)) for owner, plugins in sorted(owners.items()))
+
+
+def _of_owner(owner: str, plugins: Sequence[str]) -> str:
+    alone = len(plugins) == 1 and plugins[0].startswith("#")
+    return f"{owner} {plugins[0]}" if alone else f"{owner} ({', '.join(plugins)})"
+
+
+def _git(environment: Mapping[str, Any]) -> str:
+    """The commit that ganbench ran from, with a + behind it where the code was not as it was committed."""
+    states = environment.get("git")
+    state = states.get("ganbench") if isinstance(states, dict) else None
+    if not isinstance(state, dict):
+        return ""
+    return f"{str(state.get('commit', ''))[:12]}{'+' if state.get('dirty') is True else ''}"
 
 
 @once

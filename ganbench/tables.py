@@ -91,6 +91,8 @@ COLUMNS: dict[str, Column] = {
     "torch": Column(TEXT, "version of torch"),
     "ganbench": Column(TEXT, "version of ganbench"),
     "python": Column(TEXT, "version of Python"),
+    "plugins": Column(TEXT, "owners of the plugins used, with each plugin's code: 8 digits of its hash"),
+    "git": Column(TEXT, "commit that ganbench ran from, where that was a checkout; with a + if its code was changed"),
     "extractor": Column(TEXT, "feature extractor of the scores"),
     "weights_sha256": Column(TEXT, "hash of the extractor's weights"),
     "n_fake": Column(WHOLE, "generated samples that were scored"),
@@ -135,6 +137,14 @@ def load_curves(path: Path | str) -> pd.DataFrame:
     curves = [curve for entry in entries if not (curve := _curve(entry)).empty]
     table = pd.concat(curves, ignore_index=True) if curves else empty
     return table.astype({name: COLUMNS[name].dtype for name in CURVE_LABELS})
+
+
+def read_curve(path: Path) -> pd.DataFrame:
+    """One attempt's curve: a row a point, without words on whose it is. Raises ResultsError where it is none."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path}: not a curve that ganbench wrote ({error})") from error
 
 
 def noise_column(score: str) -> str:
@@ -237,11 +247,7 @@ def _typed_column(values: list[Any], dtype: str) -> pd.Series[Any]:
 
 
 def _curve(entry: Entry) -> pd.DataFrame:
-    path = entry.attempt.path / CURVE
-    try:
-        curve = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: not a curve that ganbench wrote ({error})") from error
+    curve = read_curve(entry.attempt.path / CURVE)
     job = entry.job
     variant, seed = (str(job.variant), job.seed) if isinstance(job, Trial) else (job.name, None)
     labels = (entry.suite, entry.attempt.key, str(job.dataset), variant, seed)

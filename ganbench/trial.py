@@ -85,11 +85,14 @@ class Run:
         self.events.spent = spent
         self.events.write("resumed", spent=asdict(spent))
 
-    def describe(self, workshop: Workshop, **more: object) -> None:
-        """Write down the software, the machine and the driver."""
+    def describe(self, workshop: Workshop, plugins: Sequence[Mapping[str, str]] = (), **more: object) -> None:
+        """Write down the software, the plugins used, the machine and the driver."""
         job, driver = self.task.job, self.task.driver
         precision = job.training.precision if isinstance(job, Trial) else "float32"
-        environment = describe_environment(workshop.device, precision)
+        used = {plugin["plugin"] for plugin in plugins}
+        files = [file for file in self.task.plugin_files if file.name in used]
+        environment = describe_environment(workshop.device, precision, files)
+        more = {"plugins": plugins, **more} if plugins else more
         if isinstance(job, Trial):
             more = {"driver": driver.name, "driver_reason": driver.reason, "seeds_together": self._together, **more}
             more = {"sittings": self._sittings, **more}

@@ -18,18 +18,23 @@ MODULES = (
 
 
 def warm_up() -> None:
-    """The modules, an optimiser and one FLOP count, whose first use imports a good second's worth more."""
+    """The modules, an optimiser and one FLOP count, whose first use imports a good second's worth more.
+
+    And what all records say of the software, which takes a moment to find out.
+    """
     for name in MODULES:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
     import torch
 
     from ganbench.accounting import count_flops
+    from ganbench.environment import software
 
     network = torch.nn.Linear(2, 2)
     torch.optim.Adam(network.parameters(), fused=True)
     with torch.no_grad():
         count_flops(lambda: network(torch.zeros(1, 2)))
+    software()
 
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the runner's to act upon, not each process's

@@ -10,8 +10,9 @@ import torch
 from ganbench.environment import settle
 from ganbench.inspection import check_data
 from ganbench.objective import blame
-from ganbench.plugins import Registry, Source
+from ganbench.plugins import Offer, Registry, Source
 from ganbench.protocols import Data, Places
+from ganbench.provenance import origin_of
 from ganbench.terms import PACKING, Choice, Job, Kind, Precision, Trial
 
 
@@ -28,15 +29,19 @@ class Workshop:
         offer = self.registry.find(kind, choice)
         return f"{kind} '{choice}' of {Source(offer.plugin, offer.owner, offer.version)}"
 
-    def sources(self, job: Job) -> list[str]:
-        """The plugins that a job's parts come from, with their versions or their files' hashes."""
+    def offers(self, job: Job) -> list[Offer]:
+        """What each of a job's parts is offered by. Raises ChoiceError where a part is not to be had."""
         kinds: list[tuple[Kind, Choice]] = [("dataset", job.dataset)]
         kinds += [("metric", choice) for choice in job.evaluation.metrics]
         kinds += [("extractor", job.evaluation.extractor)] if job.evaluation.extractor else []
         if isinstance(job, Trial):
             kinds += job.variant.parts
-        offers = [self.registry.find(kind, choice) for kind, choice in kinds]
-        return sorted({f"{offer.plugin}: {offer.code or f'{offer.owner} {offer.version}'}" for offer in offers})
+        return [self.registry.find(kind, choice) for kind, choice in kinds]
+
+    def sources(self, job: Job) -> list[dict[str, str]]:
+        """The plugins that a job's parts come from, each with its owner, its version and the hash of its code."""
+        found = {offer.plugin: offer for offer in self.offers(job)}
+        return sorted(map(origin_of, found.values()), key=lambda origin: origin["plugin"])
 
     def make(self, kind: Kind, choice: Choice, *arguments: object) -> Any:
         """Import a component's target and call it with `arguments` and the choice's parameters."""

@@ -294,7 +294,7 @@ def test_questions_about_suites_plugins_and_results_are_answered_without_torch(f
     folder, page = str(finished[0]), str(tmp_path / "page.html")
     commands = [
         ["--help"], ["run", "--help"], ["suites"], ["plugins", "list"], ["plan", "quick"], ["table", folder],
-        ["leaderboard", folder], ["leaderboard", folder, "--html", page],
+        ["leaderboard", folder], ["leaderboard", folder, "--html", page], ["reproduce", "--help"],
     ]  # fmt: skip
     code = QUICK.format(commands=commands)
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()

@@ -17,6 +17,8 @@ import torch
 import typer
 from fabricate import DIGITS, Outcome, commit, evaluation, trial, variant, write_curve
 from scipy import stats
+from small import performed
+from small import trial as small_trial
 
 import ganbench
 from ganbench import cli, hookspecs, terms
@@ -134,7 +136,7 @@ def invocations() -> list:
     return found
 
 
-SLOW = ("run", "sample", "doctor", "evaluate", "faults", "bench", "profile")
+SLOW = ("run", "sample", "reproduce", "doctor", "evaluate", "faults", "bench", "profile")
 """Commands that are parsed and not run here: they train, measure, need what was trained, or load every data set."""
 
 
@@ -496,6 +498,16 @@ def column_table(columns: dict) -> str:
 def test_the_columns_are_told_as_the_code_has_them(heading, columns):
     expected = column_table(columns)
     assert expected in section("results.md", heading), f"put this below '{heading}':\n\n{expected}"
+
+
+def test_the_facts_of_an_environment_are_all_told(tmp_path):
+    told = codes([row[0] for row in rows(section("results.md", "What a result came from"))])
+    environment = performed(small_trial(), tmp_path).environment()
+    assert sorted(told) == sorted(environment)
+    told_of_plugins = codes(
+        [row[1] for row in rows(section("results.md", "What a result came from")) if "`plugins`" in row[0]]
+    )
+    assert {"plugin", *told_of_plugins} == set(environment["plugins"][0])
 
 
 def test_every_status_is_explained():

@@ -265,6 +265,28 @@ def test_a_number_of_seeds_that_is_none_counts_as_one(store):
     assert load_results(store.path)["seeds_together"].tolist() == [1]
 
 
+def test_the_code_that_a_row_came_from_is_told_shortly(store):
+    plugins = [
+        {"plugin": "mlp", "owner": "ganbench", "version": "0.1.0", "sha256": "ab" * 32},
+        {"plugin": "mine.py", "owner": "mine.py", "version": "", "sha256": "cd" * 32},
+        {"plugin": "digits", "owner": "ganbench", "version": "0.1.0", "sha256": "ef" * 32},
+    ]
+    commit(store, environment=ran(plugins=plugins, git={"ganbench": {"commit": "12" * 20, "dirty": True}}))
+    commit(store, seed=1, environment=ran(plugins=plugins[:1], git={"ganbench": {"commit": "12" * 20, "dirty": False}}))
+    table = load_results(store.path)
+    assert table["plugins"].tolist() == [
+        "ganbench 0.1.0 (digits #efefefef, mlp #abababab), mine.py #cdcdcdcd",
+        "ganbench 0.1.0 (mlp #abababab)",
+    ]
+    assert table["git"].tolist() == ["121212121212+", "121212121212"]
+
+
+@pytest.mark.parametrize("facts", [{}, {"plugins": ["mlp: ganbench 0.1.0"], "git": {}}, {"plugins": 1, "git": "main"}])
+def test_a_row_of_which_the_code_was_not_recorded_tells_none(store, facts):
+    commit(store, environment=ran(**facts))
+    assert load_results(store.path)[["plugins", "git"]].values.tolist() == [["", ""]]
+
+
 def test_a_failure_shares_the_protocol_of_the_trials_that_have_scores(store):
     commit(store)
     commit(store, seed=1, scores=(), status="oom")
