@@ -20,7 +20,7 @@ NOT_RECORDED, NONE = "not recorded", "none"
 TIMES = ("device_seconds", "wall_seconds")
 """What no two runs have in common."""
 
-PASSING = ("sittings", "driver_reason")
+PASSING = ("resumed", "driver_reason")
 """What an environment tells of how it came about, and which nothing depends on."""
 
 HARMLESS = ("platform", "python", "cores", "pandas", "pyarrow", "safetensors", "pluggy")

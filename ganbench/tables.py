@@ -69,6 +69,7 @@ COLUMNS: dict[str, Column] = {
         REAL, "time in loading, building and rehearsing, which no budget is charged for", "s"
     ),
     "evaluation_seconds": Column(REAL, "time in evaluation, which no budget is charged for", "s"),
+    "checkpoint_seconds": Column(REAL, "time in writing checkpoints, which no budget is charged for", "s"),
     "images_per_second": Column(REAL, "real images shown per second of training after warm-up", "1/s"),
     "steps_per_second": Column(REAL, "generator updates per second of training after warm-up", "1/s"),
     "sampling_images_per_second": Column(REAL, "images generated per second", "1/s"),

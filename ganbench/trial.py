@@ -69,7 +69,7 @@ class Run:
         self.events = EventLog(task.attempt, task.job.budget if isinstance(task.job, Trial) else None)
         self._together = together
         self._started_at, self._began = now(), time.perf_counter()
-        self._sittings = _sittings_of(task)
+        self._resumed = list(task.attempt.environment().get("resumed", ()))
 
     def state(self) -> State:
         """When it was started, and how long it took until now."""
@@ -79,9 +79,9 @@ class Run:
         """Go on from there, where so much was spent."""
         self._started_at = state["started_at"]
         self._began -= state["seconds"]
-        self._sittings[-1]["from_step"] = spent.steps
         attempt = self.task.attempt
-        attempt.write_json(ENVIRONMENT, {**attempt.environment(), "sittings": self._sittings})
+        self._resumed.append({"at": now(), "step": spent.steps})
+        attempt.write_json(ENVIRONMENT, {**attempt.environment(), "resumed": self._resumed})
         self.events.spent = spent
         self.events.write("resumed", spent=asdict(spent))
 
@@ -95,7 +95,7 @@ class Run:
         more = {"plugins": plugins, **more} if plugins else more
         if isinstance(job, Trial):
             more = {"driver": driver.name, "driver_reason": driver.reason, "seeds_together": self._together, **more}
-            more = {"sittings": self._sittings, **more}
+            more = {**more, "resumed": self._resumed} if self._resumed else more
         self.task.attempt.write_json(ENVIRONMENT, {**environment, **more})
 
     def log(self, text: str) -> None:
@@ -153,12 +153,6 @@ def limit_device_memory(device: torch.device, memory_bytes: int | None) -> None:
     if device.type == "cuda" and memory_bytes is not None:
         total = torch.cuda.get_device_properties(device).total_memory
         torch.cuda.set_per_process_memory_fraction(min(memory_bytes / total, 1.0), device)
-
-
-def _sittings_of(task: Task) -> list[dict[str, Any]]:
-    """When this attempt was worked on and from which step, this time among them."""
-    before = task.attempt.environment().get("sittings", [])
-    return [*(before if isinstance(before, list) else []), {"started_at": now(), "from_step": 0}]
 
 
 def failure(error: BaseException, spent: Spent) -> Outcome:

@@ -128,7 +128,7 @@ def test_what_no_bit_depends_on_is_told_and_changes_no_demand(facts, what):
     assert verdict.reasons == ()
 
 
-@pytest.mark.parametrize("facts", [{"driver_reason": "asked for"}, {"sittings": [{"from_step": 3}]}, {"cudnn": None}])
+@pytest.mark.parametrize("facts", [{"driver_reason": "asked for"}, {"resumed": [{"step": 3}]}, {"cudnn": None}])
 def test_how_it_came_about_is_no_difference(facts):
     assert compare(THEN, replace(THEN, environment=elsewhere(**facts)), SAME_WEIGHTS).changes == ()
 

@@ -147,7 +147,7 @@ def test_variants_alone_are_enough_and_the_matrix_is_not_needed():
 
 
 ROOT_KEYS = (
-    "budget, datasets, description, evaluation, exclude, matrix, metrics, name, override, requires, seeds, training, "
+    "budget, datasets, description, evaluation, exclude, limits, matrix, metrics, name, override, requires, seeds, training, "
     "variants"
 )
 TRAINING_KEYS = (
