@@ -82,7 +82,7 @@ def ganbench_losses():
     names = (
         "sound", "averaged", "raising", "reading", "drawing", "mixing", "apart", "writing", "overflowing", "detached",
         "keeping", "reversed", "misremembering", "promising", "halved", "column", "square", "silent", "nameless",
-        "widening", "misspelt", "beheaded", "lonely", "stranded", "stranding", "counting", "placing",
+        "widening", "misspelt", "beheaded", "lonely", "stranded", "stranding", "counting", "placing", "hidden",
     )  # fmt: skip
     return list(offered("loss", names, needs={"logits": "scalar"}, gives={}))
 
@@ -449,6 +449,20 @@ class PromisingLoss(SoundLoss):
         inputs = game.real.detach().requires_grad_()
         (slopes,) = torch.autograd.grad(game.critic(inputs).sum(), inputs, create_graph=True)
         return {**super().discriminator(game), "slopes": slopes.flatten(1).square().sum(1)}
+
+
+HIDDEN = {"before": 0.0}
+
+
+class HiddenLoss(SoundLoss):
+    """Remembers, from the second step on, where no checkpoint can look."""
+
+    def discriminator(self, game):
+        terms, before = super().discriminator(game), HIDDEN["before"]
+        if game.step == 1:
+            return terms
+        HIDDEN["before"] = game.step
+        return {name: term * (1 + before) for name, term in terms.items()}
 
 
 class HalvedLoss:

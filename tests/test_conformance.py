@@ -68,6 +68,7 @@ FOUND = {
     "loss detached": ("gradients", "the generator's terms do not depend on the generator's weights"),
     "loss keeping": ("memory", "its attribute `mean` changes from call to call"),
     "loss reversed": ("direction", "the discriminator lowers the logits of real samples"),
+    "loss hidden": ("resumes", "interrupted after 3 steps, it went on to other numbers"),
     "loss promising": ("together", "RuntimeError"),
     "penalty rooted": ("gradients", "for a critic that is flat are not finite"),
     "penalty idle": ("terms", "there is no method `discriminator` nor `generator`"),

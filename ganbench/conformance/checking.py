@@ -15,6 +15,7 @@ from ganbench.conformance import (
     method_checks,
     network_checks,
     objective_checks,
+    resuming_checks,
     trace_checks,
     training_checks,
 )
@@ -54,6 +55,7 @@ _DOCUMENTED = Check("documented", documented.check_documented, corners=False)
 def _trained(*after: str) -> tuple[Check, ...]:
     return (
         Check("trains", training_checks.check_trains, after),
+        Check("resumes", resuming_checks.check_resumes, (*after, "trains"), corners=False),
         Check("together", training_checks.check_together, (*after, "trains"), corners=False),
         Check("cuda", training_checks.check_cuda, (*after, "trains"), corners=False),
     )
