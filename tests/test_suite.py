@@ -147,8 +147,8 @@ def test_variants_alone_are_enough_and_the_matrix_is_not_needed():
 
 
 ROOT_KEYS = (
-    "budget, datasets, description, evaluation, exclude, limits, matrix, metrics, name, override, requires, seeds, training, "
-    "variants"
+    "budget, datasets, description, evaluation, exclude, limits, matrix, metrics, name, override, requires, seeds, "
+    "training, variants"
 )
 TRAINING_KEYS = (
     "batch_size, clip, discriminator, discriminator_steps, ema_half_life_kimg, ema_rampup, flips, generator, "
