@@ -284,13 +284,28 @@ def temporary_for(path: Path) -> Path:
 
 def remove_temporary(folder: Path) -> None:
     """Remove what processes of this machine that are gone were about to rename; of another one, what is hours old."""
-    ending = re.compile(rf"\..+\.{re.escape(platform.node())}\.([0-9]+)")
     for path in folder.glob(".*"):
-        named = ending.fullmatch(path.name)
         with contextlib.suppress(OSError):
-            old = time.time() - path.stat().st_mtime > LONG_SECONDS
-            if old or (named and not psutil.pid_exists(int(named[1]))):
+            if is_abandoned(path):
                 _remove(path)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody can be writing any more to what has a temporary name. Raises OSError."""
+    named = re.fullmatch(rf"\..+\.{re.escape(platform.node())}\.([0-9]{{1,9}})", path.name)
+    old = time.time() - path.lstat().st_mtime > LONG_SECONDS
+    return old or (named is not None and not psutil.pid_exists(int(named[1])))
+
+
+def discard(path: Path) -> None:
+    """Remove what is there, a folder with all that is in it: nobody finds a part of it under its name.
+
+    Raises StorageError.
+    """
+    with on_disk(path):
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            path = path.rename(temporary_for(path))
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

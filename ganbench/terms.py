@@ -405,8 +405,8 @@ class Score:
 class Record:
     """What a trial or a reference left behind, written last. `message` says in one line why a status is not `ok`.
 
-    `files` holds the SHA-256, by name, of the attempt's files that nothing changes any more, `log` the last lines that a
-    job printed which did not end well. Both are filled in as the record is written, and empty in what schema 1 was.
+    `files` holds the SHA-256, by name, of the attempt's files that nothing changes any more, `log` the last lines of
+    what a job printed that did not end well. Both are filled in as it is written, and are empty in what schema 1 was.
     """
 
     key: str
