@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ganbench.errors import ResultsError
-from ganbench.leases import RUNNERS, Leases
-from ganbench.soundness import Problem, damage_of, differing, shown, sort_of, sorts_in
+from ganbench.leases import CLAIM, RUNNERS, Leases
+from ganbench.soundness import Problem, Sort, damage_of, differing, shown, sort_of, sorts_in
 from ganbench.store import (
     EVENTS,
     LOG,
     RECORD,
+    TRIAL,
     Attempt,
     Store,
     is_final,
@@ -80,7 +81,6 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
     conflicts: list[Conflict] = []
     left_out: list[Problem] = []
     with _open(target) as leases:
-        leases.sweep()
         for key in keys:
             own, *others = (_recorded(store, key) for store in (target, *stores))
             there, come = ({each.content: each for each in reversed(group)} for group in (own, _flat(others)))
@@ -102,7 +102,7 @@ def merge(sources: Sequence[Path], into: Path) -> Merged:
 
 def _source(path: Path) -> Store:
     if sort_of(_resolved(path) / "runs") == "folder":
-        return Store(_resolved(path))
+        return Store(path)
     with _readable(path):
         children = sorted(path.iterdir()) if path.is_dir() else []
     inside = [child.name for child in children if sort_of(child / "runs") == "folder"]
@@ -131,7 +131,7 @@ def _target(into: Path, sources: Sequence[Path]) -> Store:
         foreign = place.is_dir() and sort_of(place / "runs") is None and any(place.iterdir())
     if foreign:
         raise ResultsError(f"--into {into}: holds other things and no runs. Name a results folder, or a new one")
-    return Store(place)
+    return Store(into)
 
 
 def _resolved(path: Path) -> Path:
@@ -198,7 +198,9 @@ def _conflicts(key: str, places: Sequence[Sequence[_Recorded]]) -> list[Conflict
     attempts = list({each.content: each.attempt for each in _flat(places)}.values())
     records, variant = [], ""
     for attempt in attempts:
-        with contextlib.suppress(ResultsError):
+        if sort_of(attempt.path / TRIAL) != "file":
+            continue
+        with contextlib.suppress(ResultsError, ValueError, TypeError, RecursionError):
             records.append(attempt.record())
             job = attempt.job()
             variant = str(job.variant) if isinstance(job, Trial) else job.name
@@ -216,8 +218,12 @@ def _put(folder: Path, own: Sequence[_Recorded], new: Sequence[_Recorded], lease
     """Copy the attempts into the folder of their key, and give the newest of all the highest number."""
     if not new:
         return
-    if sort_of(folder) not in (None, "folder"):
-        raise ResultsError(f"{folder}: not a folder, so nothing is written there. See 'ganbench results verify'")
+    sort = sort_of(folder)
+    odd = sort not in (None, "folder") or (sort and set(_claims(folder).values()) - {"file"})
+    if odd:
+        raise ResultsError(
+            f"{folder}: not as ganbench made it, so nothing is written there. See 'ganbench results verify'"
+        )
     claim, _ = leases.claim(folder)
     if claim is None:
         raise ResultsError(f"{folder}: {leases.owner_of(folder)} is at work on it. Merge again when it has ended")
@@ -227,6 +233,11 @@ def _put(folder: Path, own: Sequence[_Recorded], new: Sequence[_Recorded], lease
             _place(folder, own, new)
     finally:
         leases.release(claim)
+
+
+def _claims(folder: Path) -> dict[str, Sort]:
+    with _readable(folder):
+        return {name: sort for name, sort in sorts_in(folder).items() if name.startswith(CLAIM)}
 
 
 def _place(folder: Path, own: Sequence[_Recorded], new: Sequence[_Recorded]) -> None:

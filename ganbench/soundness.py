@@ -39,8 +39,8 @@ Sort = Literal["file", "folder", "link", "other"]
 Waste = Literal["", "left over", "cut short", "superseded"]
 """Why nobody needs what is there; empty where somebody may."""
 
-RESTORE = "copy the folder again from where it was made, or delete it: 'ganbench run' then does the job again"
-LOOK = "nobody made by ganbench reads it: move it away, or delete it"
+RESTORE = "copy it again, or delete the attempt: 'ganbench run' repeats it"
+LOOK = "nothing reads it: move it away, or delete it"
 KEY = re.compile(r"[0-9a-f]{64}")
 MOST_ROWS = 1_000_000
 LONGEST_REASON = 160
@@ -279,7 +279,7 @@ def _said(fault_of: Callable[[Path], str], path: Path) -> str:
     try:
         return fault_of(path)
     except Exception as error:  # noqa: BLE001 - libraries say in their own ways that a file is damaged
-        reason = shown(error)[:LONGEST_REASON]
+        reason = shown(error).replace(str(path), "it")[:LONGEST_REASON]
         return (
             f"cannot be read: {type(error).__name__}: {reason}" if reason else f"cannot be read: {type(error).__name__}"
         )

@@ -32,7 +32,18 @@ from ganbench.soundness import (
     strays_in,
     without_company,
 )
-from ganbench.store import CHECKPOINTS, LONG_SECONDS, RECORD, Attempt, Store, discard, find_stores, is_abandoned
+from ganbench.store import (
+    CHECKPOINTS,
+    ENVIRONMENT,
+    LONG_SECONDS,
+    RECORD,
+    TRIAL,
+    Attempt,
+    Store,
+    discard,
+    find_stores,
+    is_abandoned,
+)
 from ganbench.tensorfiles import DamagedError, header_of
 
 SWEEP = "'ganbench results gc' deletes it"
@@ -95,6 +106,8 @@ def collect(path: Path, waste: Sequence[Problem]) -> tuple[int, int]:
         mine = [each for each in waste if each.path.is_relative_to(store.path)]
         sizes = [_deleted(each) for each in mine if each.owner is None and _is_still_waste(each)]
         sizes += _from_keys(store, [each for each in mine if each.owner is not None])
+        with contextlib.suppress(OSError):
+            (store.path / CHECKPOINTS).rmdir()  # which fails where anything is left
         known = [size for size in sizes if size is not None]
         deleted, freed = deleted + len(known), freed + sum(known)
     return deleted, freed
@@ -292,7 +305,7 @@ def _contradictions(attempts: Sequence[Attempt]) -> Iterator[Problem]:
     known: dict[str, tuple[Attempt, Any]] = {}
     for attempt in reversed(attempts if len(attempts) > 1 else ()):
         with contextlib.suppress(ResultsError, ValueError, TypeError, RecursionError):
-            if any(sort_of(attempt.path / name) == "link" for name in (RECORD, "trial.json", "environment.json")):
+            if any(sort_of(attempt.path / name) != "file" for name in (RECORD, TRIAL, ENVIRONMENT)):
                 continue
             record, software = attempt.record(), software_of(attempt, attempt.job())
             if record.status != "ok" or not software:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import MISSING, fields, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,8 @@ def write_results(store: Store) -> None:
         near = tuple(
             score if score.value is None else replace(score, value=score.value * (1 + number / 9)) for score in scores
         )
-        attempt = commit(store, trial(variant(loss), number // 2), Outcome(near))
-        write_curve(attempt, {score.name: score.value for score in near})
+        final = {score.name: score.value for score in near}
+        commit(store, trial(variant(loss), number // 2), Outcome(near), None, partial(write_curve, final=final))
     commit(store, trial(variant("minimax"), 2), Outcome((), "diverged", "a weight is not finite at step 7", 7))
 
 
