@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -109,11 +110,12 @@ def write_results(store: Store) -> None:
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A reader's folder: every file that a page shows, and the results of a suite called quick."""
+    """A reader's folder: every file that a page shows, and the results of a suite called quick, twice."""
     for block in [block for page in PAGES for language in ("toml", "python") for block in blocks(page, language)]:
         if name := file_name(block):
             (tmp_path / name).write_text(block, encoding="utf-8")
     write_results(Store(tmp_path / "results" / "quick"))
+    shutil.copytree(tmp_path / "results" / "quick", tmp_path / "lab" / "quick")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     return tmp_path
@@ -496,6 +498,12 @@ def column_table(columns: dict) -> str:
 def test_the_columns_are_told_as_the_code_has_them(heading, columns):
     expected = column_table(columns)
     assert expected in section("results.md", heading), f"put this below '{heading}':\n\n{expected}"
+
+
+def test_every_key_of_a_record_is_told():
+    assert sorted(codes([row[0] for row in rows(section("results.md", "The record"))])) == sorted(
+        item.name for item in fields(terms.Record)
+    )
 
 
 def test_every_status_is_explained():
