@@ -14,6 +14,7 @@ from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
 from ganbench.cli_reproducing import reproducing_app
+from ganbench.cli_results import results_app
 from ganbench.errors import ChoiceError, GanbenchError, StorageError
 from ganbench.options import (
     EXIT_BAD_REQUEST,
@@ -65,6 +66,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(plugins_app, name="plugins")
+app.add_typer(results_app, name="results")
 app.add_typer(measuring_app)
 app.add_typer(performance_app)
 app.add_typer(reproducing_app)

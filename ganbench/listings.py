@@ -34,7 +34,7 @@ STATUS_STYLES = {
     "damaged": "red",
 }
 
-WRAPPED = ("needs", "subject", "variant", "summary", "paper", "description", "reason", "cause", "detail")
+WRAPPED = ("needs", "subject", "variant", "summary", "paper", "description", "reason", "cause", "detail", "what", "do")
 
 
 def suite_rows() -> list[Row]:

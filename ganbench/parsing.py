@@ -144,12 +144,32 @@ def _odd(content: bytes) -> bool:
 
 
 def _record(data: dict[str, Any], path: Path | str) -> Record:
-    if data.get("schema") != Record.schema:
-        raise ResultsError(
-            f"{path}: schema {data.get('schema')!r}, expected {Record.schema}: written by another ganbench"
-        )
-    record: Record = _validated("record", data, path)
+    record: Record = _validated("record", _migrated(data, path), path)
     return record
+
+
+def _migrated(data: dict[str, Any], path: Path | str) -> dict[str, Any]:
+    """A record's JSON as this ganbench would write it, whichever wrote it; what is on disk stays as it is."""
+    schema = data.get("schema")
+    if type(schema) is not int or schema < min(_MIGRATIONS):
+        raise ResultsError(f"{path}: schema {schema!r}, expected {Record.schema}: not a record that ganbench wrote")
+    if schema > Record.schema:
+        raise ResultsError(
+            f"{path}: schema {schema}, expected at most {Record.schema}: written by a newer ganbench. "
+            "Upgrade ganbench to read it"
+        )
+    for older in range(schema, Record.schema):
+        data = _MIGRATIONS[older](data)
+    return data
+
+
+def _from_1(data: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 added what can only be known as an attempt ends: checksums, and the end of the log."""
+    return {**data, "files": {}, "log": "", "schema": 2}
+
+
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+"""By schema, what makes a record one of the next schema."""
 
 
 def _job(data: dict[str, Any], path: Path | str) -> Job:

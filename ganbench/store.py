@@ -18,7 +18,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,14 @@ EVENTS = "events.jsonl"
 LOG = "log.txt"
 CURVE = "curve.parquet"
 GENERATOR = "generator.safetensors"
+SAMPLES = re.compile(r"samples-.*\.png")
 CHECKPOINTS = "checkpoints"
+
+LOG_LINES, LOG_CHARACTERS = 20, 2000
+"""How much of the log of what did not end well stands in its record."""
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters, which a terminal may obey; but for the newline and the tab."""
 
 LONG_SECONDS = 3600.0
 """Nothing takes so long to be written."""
@@ -79,11 +86,19 @@ class Attempt:
         """Write `data` as `name`, whole or not at all."""
         write_atomically(self.path / name, json.dumps(data, indent=1, sort_keys=True, allow_nan=False).encode())
 
-    def commit(self, record: Record) -> None:
-        """Write the record: from here on the attempt counts, and is never changed."""
+    def commit(self, record: Record) -> Record:
+        """Write the record, with the checksums of the files beside it: from here on the attempt counts.
+
+        It is never changed again but for its log and its events, which may still grow. Gives the record as written.
+        Raises StorageError.
+        """
         if self.committed:
             raise ResultsError(f"{self.path / RECORD}: already written; an attempt is recorded once")
+        with on_disk(self.path):
+            told = "" if record.status == "ok" else _last_lines(self.path / LOG)
+            record = replace(record, files=self._checksums(), log=told)
         self.write_json(RECORD, plain(record))
+        return record
 
     def record(self) -> Record:
         """The record of a committed attempt."""
@@ -118,6 +133,11 @@ class Attempt:
             if not moved.exists():
                 self.path.rename(moved)
                 return Attempt(moved)
+
+    def _checksums(self) -> dict[str, str]:
+        with os.scandir(self.path) as children:
+            names = sorted(child.name for child in children if child.is_file(follow_symlinks=False))
+        return {name: sha256_of(self.path / name) for name in names if is_final(name)}
 
     def _file(self, name: str) -> str:
         return f"{self.path}{os.sep}{name}"  # which takes a tenth of the time of making a Path
@@ -224,6 +244,17 @@ def find_attempt(path: Path, key: str) -> Attempt:
     return max(ended, key=lambda attempt: (attempt.record().finished_at, attempt.number))
 
 
+def is_final(name: str) -> bool:
+    """Whether an attempt's file of that name is complete when the record is written: the record has its checksum."""
+    return name in (TRIAL, TASK, ENVIRONMENT, CURVE, GENERATOR) or SAMPLES.fullmatch(name) is not None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of the file's content, in hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path` so that a reader, or a power cut, sees the old file or the new one, never a part.
 
@@ -253,13 +284,28 @@ def temporary_for(path: Path) -> Path:
 
 def remove_temporary(folder: Path) -> None:
     """Remove what processes of this machine that are gone were about to rename; of another one, what is hours old."""
-    ending = re.compile(rf"\..+\.{re.escape(platform.node())}\.([0-9]+)")
     for path in folder.glob(".*"):
-        named = ending.fullmatch(path.name)
         with contextlib.suppress(OSError):
-            old = time.time() - path.stat().st_mtime > LONG_SECONDS
-            if old or (named and not psutil.pid_exists(int(named[1]))):
+            if is_abandoned(path):
                 _remove(path)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody can be writing any more to what has a temporary name. Raises OSError."""
+    named = re.fullmatch(rf"\..+\.{re.escape(platform.node())}\.([0-9]{{1,9}})", path.name)
+    old = time.time() - path.lstat().st_mtime > LONG_SECONDS
+    return old or (named is not None and not psutil.pid_exists(int(named[1])))
+
+
+def discard(path: Path) -> None:
+    """Remove what is there, a folder with all that is in it: nobody finds a part of it under its name.
+
+    Raises StorageError.
+    """
+    with on_disk(path):
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            path = path.rename(temporary_for(path))
+        _remove(path)
 
 
 def _remove(path: Path) -> None:
@@ -301,6 +347,18 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _last_lines(log: Path) -> str:
+    """The end of a log, as text that no terminal obeys; empty where there is none."""
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 4 * (LOG_CHARACTERS + 1)))  # no character has more than 4 bytes in UTF-8
+        text = file.read().decode("utf-8", errors="replace")
+    lines = text.replace("\r\n", "\n").rstrip().split("\n")[-LOG_LINES:]
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", "\n".join(lines)[-LOG_CHARACTERS:])
 
 
 def _describe(attempt: Attempt, job: Job) -> None:

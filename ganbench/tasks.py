@@ -120,5 +120,4 @@ def commit_loss(task: Task, status: Status, message: str, started_at: str) -> Re
     log = task.attempt.path / LOG
     with on_disk(log), log.open("a", encoding="utf-8") as file:
         file.write(f"{message}\n")
-    task.attempt.commit(record)
-    return record
+    return task.attempt.commit(record)

@@ -403,7 +403,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Record:
-    """What a trial or a reference left behind, written last. `message` says in one line why a status is not `ok`."""
+    """What a trial or a reference left behind, written last. `message` says in one line why a status is not `ok`.
+
+    `files` holds the SHA-256, by name, of the attempt's files that nothing changes any more, `log` the last lines of
+    what a job printed that did not end well. Both are filled in as it is written, and are empty in what schema 1 was.
+    """
 
     key: str
     kind: JobKind
@@ -415,7 +419,9 @@ class Record:
     spent: Spent = Spent()
     scores: tuple[Score, ...] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
-    schema: int = 1
+    files: Mapping[str, str] = field(default_factory=dict)
+    log: str = ""
+    schema: int = 2
 
 
 def plain(value: Any) -> dict[str, Any]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from safetensors.numpy import save_file
 
-from ganbench.store import CURVE, ENVIRONMENT, Attempt, Store
+from ganbench.assignments import Assignment
+from ganbench.drivers import Driver
+from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, Attempt, Store
 from ganbench.terms import (
     Budget,
     Choice,
@@ -88,10 +93,18 @@ def trial(made: Variant | None = None, seed: int = 0, dataset: Choice = DIGITS, 
     return replace(made_trial, **changes)
 
 
-def commit(store: Store, job: Job, outcome: Outcome, environment: dict[str, object] | None = None) -> Attempt:
-    """One recorded attempt at `job`."""
+def commit(
+    store: Store,
+    job: Job,
+    outcome: Outcome,
+    environment: dict[str, object] | None = None,
+    *writers: Callable[[Attempt], None],
+) -> Attempt:
+    """One recorded attempt at `job`, with what `writers` put into its folder before the record is written."""
     attempt = store.begin(job)
     attempt.write_json(ENVIRONMENT, ENVIRONMENT_FACTS if environment is None else environment)
+    for write in writers:
+        write(attempt)
     attempt.commit(
         Record(
             key=job.key,
@@ -110,16 +123,17 @@ def commit(store: Store, job: Job, outcome: Outcome, environment: dict[str, obje
 
 
 def write_curve(attempt: Attempt, final: dict[str, float], kimg: float = 100.0, points: int = 8) -> None:
-    """A curve that ends near `final`: a distance that falls, shares that rise, and a critic that wavers."""
+    """A curve that ends with `final`: a distance that falls, shares that rise, and a critic that wavers."""
     rng = np.random.default_rng(int(attempt.key[:8], 16))
     share = np.linspace(1 / points, 1, points)
     noise = np.exp(rng.normal(0, 0.08, (len(final) + 2, points)))
+    noise[: len(final), -1] = 1
     grow = {name: 30 ** (1 - share) if name.startswith("fcd") else share**0.5 for name in final}
     scores = {name: value * grow[name] * noise[i] for i, (name, value) in enumerate(final.items())}
     curve = pd.DataFrame(
         {
             "kimg": kimg * share,
-            "steps": (kimg * share * 1000 / 64).astype(int),
+            "steps": (kimg * share * 1000 / 64).round().astype(int),
             "device_seconds": 20 * share,
             "petaflops": 0.3 * share,
             "wall_seconds": 25 * share,
@@ -144,6 +158,19 @@ def write_samples(attempt: Attempt, name: str = "samples-00001563.png", blur: fl
     pictures = ring[None] + rng.normal(0, blur, (64, 8, 8))
     grid = pictures.reshape(8, 8, 8, 8).transpose(0, 2, 1, 3).reshape(64, 64)
     Image.fromarray((np.clip(grid, 0, 1) * 255).astype(np.uint8)).save(attempt.path / name)
+
+
+def write_generator(attempt: Attempt) -> None:
+    """A generator of one layer."""
+    save_file({"layers.0.weight": np.ones((4, 2), np.float32)}, attempt.path / GENERATOR)
+
+
+def whole_trial(store: Store, job: Trial, outcome: Outcome, together: Sequence[Trial] = ()) -> Attempt:
+    """A recorded trial with every file that one leaves which ended well."""
+    final = {score.name: score.value for score in outcome.scores}
+    company = Assignment(Driver(), tuple(other.key for other in together or (job,)))
+    writers = (company.write, partial(write_curve, final=final), write_samples, write_generator)
+    return commit(store, job, outcome, None, *writers)
 
 
 def write_suite(path: Path, seeds: int = 3) -> Store:
@@ -174,34 +201,37 @@ def _digits_trial(store: Store, made: Variant, seed: int, fcd: float) -> None:
         "peak_memory_bytes": 412_000_000.0, "generator_parameters": 310_000.0, "discriminator_parameters": 295_000.0,
         "flops_per_step": 2.1e9,
     }  # fmt: skip
-    attempt = commit(store, trial(made, seed), Outcome(scores, spent=spent, costs=costs))
-    write_curve(attempt, {score.name: score.value for score in scores})
-    write_samples(attempt, "samples-00000780.png", 0.6)
-    write_samples(attempt, "samples-00001563.png", fcd / 20)
+
+    def write(attempt: Attempt) -> None:
+        write_curve(attempt, {score.name: score.value for score in scores}, kimg=100.03)
+        write_samples(attempt, "samples-00000780.png", 0.6)
+        write_samples(attempt, "samples-00001563.png", fcd / 20)
+
+    commit(store, trial(made, seed), Outcome(scores, spent=spent, costs=costs), None, write)
 
 
 def _ring_trial(store: Store, made: Variant, seed: int, modes: float) -> None:
     scores = point_scores(modes, min(0.98, modes / 8.3))
-    attempt = commit(store, trial(made, seed, RING, evaluation=evaluation(RING, 10_000)), Outcome(scores))
-    write_curve(attempt, {score.name: score.value for score in scores})
+    values = {score.name: score.value for score in scores}
+    job = trial(made, seed, RING, evaluation=evaluation(RING, 10_000))
+    commit(store, job, Outcome(scores), None, lambda attempt: write_curve(attempt, values))
 
 
 def _failing_minimax(store: Store) -> None:
     message = "discriminator loss is not finite"
     for seed in range(2):
         outcome = Outcome((), "diverged", message, 412, Spent(26.4, 412, 5.1, 0.08))
-        attempt = commit(store, trial(variant("minimax"), seed), outcome)
-        write_curve(attempt, {"fcd_digits": 60.0}, kimg=26.4, points=2)
+        job = trial(variant("minimax"), seed)
+        commit(store, job, outcome, None, lambda attempt: write_curve(attempt, {"fcd_digits": 60.0}, 26.4, 2))
     _digits_trial(store, variant("minimax"), 2, 9.0)
     _digits_trial(store, variant("hinge", "mlp"), 0, 11.0)
     commit(store, trial(variant("hinge", "mlp"), 1), Outcome((), "oom", "out of memory: 2.1 GiB asked for"))
 
 
 def _references(store: Store) -> None:
-    write_samples(
-        commit(store, Reference(DIGITS, "real_floor", evaluation()), Outcome(image_scores(0.61, 0.97))), blur=0
-    )
-    write_samples(commit(store, Reference(DIGITS, "noise", evaluation()), Outcome(image_scores(188.0, 0.0))), blur=3)
+    for name, scores, blur in (("real_floor", image_scores(0.61, 0.97), 0), ("noise", image_scores(188.0, 0.0), 3)):
+        job = Reference(DIGITS, name, evaluation())
+        commit(store, job, Outcome(scores), None, partial(write_samples, blur=blur))
     ring = evaluation(RING, 10_000)
     commit(store, Reference(RING, "real_floor", ring), Outcome(point_scores(8.0, 0.989)))
     commit(store, Reference(RING, "noise", ring), Outcome(point_scores(0.0, 0.06)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from dataclasses import MISSING, fields, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -104,18 +105,19 @@ def write_results(store: Store) -> None:
         near = tuple(
             score if score.value is None else replace(score, value=score.value * (1 + number / 9)) for score in scores
         )
-        attempt = commit(store, trial(variant(loss), number // 2), Outcome(near))
-        write_curve(attempt, {score.name: score.value for score in near})
+        final = {score.name: score.value for score in near}
+        commit(store, trial(variant(loss), number // 2), Outcome(near), None, partial(write_curve, final=final))
     commit(store, trial(variant("minimax"), 2), Outcome((), "diverged", "a weight is not finite at step 7", 7))
 
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A reader's folder: every file that a page shows, and the results of a suite called quick."""
+    """A reader's folder: every file that a page shows, and the results of a suite called quick, twice."""
     for block in [block for page in PAGES for language in ("toml", "python") for block in blocks(page, language)]:
         if name := file_name(block):
             (tmp_path / name).write_text(block, encoding="utf-8")
     write_results(Store(tmp_path / "results" / "quick"))
+    shutil.copytree(tmp_path / "results" / "quick", tmp_path / "lab" / "quick")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     return tmp_path
@@ -508,6 +510,12 @@ def test_the_facts_of_an_environment_are_all_told(tmp_path):
         [row[1] for row in rows(section("results.md", "What a result came from")) if "`plugins`" in row[0]]
     )
     assert {"plugin", *told_of_plugins} == set(environment["plugins"][0])
+
+
+def test_every_key_of_a_record_is_told():
+    assert sorted(codes([row[0] for row in rows(section("results.md", "The record"))])) == sorted(
+        item.name for item in fields(terms.Record)
+    )
 
 
 def test_every_status_is_explained():

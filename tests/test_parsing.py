@@ -11,7 +11,9 @@ from small import trial as planned_trial
 from ganbench import parsing
 from ganbench.errors import ResultsError
 from ganbench.parsing import MAX_JSON_BYTES, once, read_facts, read_job, read_record
+from ganbench.statistics import board
 from ganbench.store import RECORD, TRIAL
+from ganbench.tables import load_curves, load_results
 from ganbench.terms import Budget, Choice, Record, Reference, Score, Spent, kind_of, plain
 
 RECORDED = Record(
@@ -122,6 +124,36 @@ def test_numbers_that_are_not_json_are_refused_by_both_readers(tmp_path, constan
             read(path)
 
 
+# --- older schemas
+
+OLD = Path(__file__).parent / "data" / "schema-1"
+"""What ganbench wrote before records had checksums: a reference, two seeds that trained together, and a failure."""
+
+
+def test_a_record_of_schema_1_is_read_as_one_of_today_that_lacks_what_was_not_known_then(tmp_path):
+    old = {name: value for name, value in plain(RECORDED).items() if name not in ("files", "log")}
+    for indent in (1, None):
+        path = written(tmp_path / RECORD, {**old, "schema": 1}, indent)
+        before = path.read_bytes()
+        assert read_record(path) == RECORDED
+        assert path.read_bytes() == before
+
+
+def test_every_older_schema_has_a_way_to_todays():
+    assert sorted(parsing._MIGRATIONS) == list(range(1, Record.schema))
+
+
+def test_results_of_schema_1_make_tables_rankings_and_curves():
+    table = load_results(OLD)
+    assert sorted(table["kind"]) == ["reference", "trial", "trial", "trial"]
+    assert sorted(table["status"]) == ["diverged", "ok", "ok", "ok"]
+    assert list(table.loc[table["status"] == "ok", "tvd_modes"].round(2)) == [0.99, 1.0, 1.0]
+    ranked = board(table)
+    assert list(ranked.loc[ranked["kind"] == "trial", "attempted"]) == [2, 1]
+    curves = load_curves(OLD)
+    assert list(curves["steps"]) == [2, 4, 2, 4]
+
+
 # --- once
 
 
@@ -149,12 +181,16 @@ def test_no_more_is_remembered_than_is_told(monkeypatch):
     ("content", "message"),
     [
         ("", "not valid JSON"),
-        ('{"schema": 1,', "not valid JSON"),
+        ('{"schema": 2,', "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ("[1, 2]", "holds a list, expected a JSON object"),
-        ("{}", "schema None, expected 1: written by another ganbench"),
-        ('{"schema": 2}', "schema 2, expected 1"),
+        ("{}", "schema None, expected 2: not a record that ganbench wrote"),
+        ('{"schema": 0}', "schema 0, expected 2: not a record"),
+        ('{"schema": true}', "schema True, expected 2: not a record"),
+        ('{"schema": "1"}', "schema '1', expected 2: not a record"),
+        ('{"schema": 3}', "schema 3, expected at most 2: written by a newer ganbench. Upgrade ganbench to read it"),
         ('{"schema": 1}', "at 'key': Field required"),
+        ('{"schema": 2}', "at 'key': Field required"),
     ],
 )
 def test_a_file_that_is_no_record_is_named_with_what_is_wrong(tmp_path, content, message):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from small import trial as planned_trial
 from ganbench import store as store_module
 from ganbench.errors import ResultsError, StorageError
 from ganbench.store import (
+    LOG,
     RECORD,
     TRIAL,
     Attempt,
@@ -133,8 +135,53 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_way_out(tmp_path):
 
 def test_a_record_comes_back_as_it_was_written(store):
     attempt = store.begin(trial())
-    attempt.commit(RECORDED)
-    assert attempt.record() == RECORDED
+    written = attempt.commit(RECORDED)
+    assert attempt.record() == written == replace(RECORDED, files=written.files)
+
+
+def test_a_record_holds_the_checksum_of_every_file_that_nothing_changes_any_more(store):
+    attempt = store.begin(trial())
+    final = ("task.json", "environment.json", "curve.parquet", "samples-00000001.png", "generator.safetensors")
+    for name in (*final, "events.jsonl", "log.txt", "notes.txt", ".curve.parquet.host.1"):
+        (attempt.path / name).write_text(name)
+    (attempt.path / "samples-2.png").symlink_to(attempt.path / "log.txt")
+    files = attempt.commit(RECORDED).files
+    assert sorted(files) == sorted([TRIAL, *final])
+    assert all(files[name] == hashlib.sha256(name.encode()).hexdigest() for name in final)
+
+
+def test_a_record_of_what_did_not_end_well_holds_the_end_of_its_log_as_text_that_no_terminal_obeys(store):
+    attempt = store.begin(trial())
+    lines = [f"line {number}" for number in range(100)]
+    (attempt.path / LOG).write_bytes("\n".join(lines).encode() + b"\r\n\xff \x1b[31mred\x07\ttab \x9b\n\n")
+    log = attempt.commit(RECORDED).log
+    assert log.split("\n") == [*lines[-19:], "\ufffd \ufffd[31mred\ufffd\ttab \ufffd"]
+
+
+@pytest.mark.parametrize(("character", "kept"), [("a", 2000), ("\N{EURO SIGN}", 2000), ("\N{PARTY POPPER}", 2000)])
+def test_no_more_of_a_log_is_kept_than_two_thousand_characters(store, character, kept):
+    attempt = store.begin(trial())
+    (attempt.path / LOG).write_text("start" + character * 9999, encoding="utf-8")
+    assert attempt.commit(RECORDED).log == character * kept
+
+
+def test_what_ended_well_or_said_nothing_has_no_log_in_its_record(store):
+    first, second = store.begin(trial()), store.begin(trial())
+    (first.path / LOG).write_text("a warning")
+    assert first.commit(replace(RECORDED, status="ok")).log == ""
+    assert second.commit(RECORDED).log == ""
+
+
+def test_a_record_that_cannot_be_made_for_lack_of_room_is_not_written(store, monkeypatch):
+    attempt = store.begin(trial())
+
+    def fail(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(store_module, "sha256_of", fail)
+    with pytest.raises(StorageError, match="Input/output error"):
+        attempt.commit(RECORDED)
+    assert not attempt.committed
 
 
 def test_a_trial_comes_back_as_it_was_written_with_its_key(store):

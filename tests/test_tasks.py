@@ -30,7 +30,7 @@ def test_a_process_that_never_came_back_leaves_a_record_and_a_log(begun):
     record = commit_loss(task, "killed", "ended by signal SIGKILL", "2030-01-01T00:00:00.000+00:00")
     assert task.attempt.record() == record
     assert (record.key, record.kind, record.status) == (trial().key, "trial", "killed")
-    assert record.message == "ended by signal SIGKILL"
+    assert record.message == record.log == "ended by signal SIGKILL"
     assert record.started_at == "2030-01-01T00:00:00.000+00:00"
     assert datetime.fromisoformat(record.finished_at) <= datetime.now(UTC)
     assert (task.attempt.path / LOG).read_text() == "ended by signal SIGKILL\n"
