@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import platform
+import stat
 import threading
 import time
 import uuid
@@ -144,6 +145,7 @@ class Leases:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._file.write_text(json.dumps(vars(owner), indent=1), encoding="utf-8")
         except OSError as error:
+            _remove(self._file)
             raise ResultsError(
                 f"{self._results}: cannot write results here ({error.strerror}). Pass --results DIR"
             ) from error
@@ -237,6 +239,8 @@ class Leases:
 def read_owner(path: Path) -> Owner:
     """Whom the file at `path` describes; an empty Owner where it describes nobody."""
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return Owner()
         with path.open("rb") as file:
             found = json.loads(file.read(LONGEST_BYTES))
         return Owner(**{name: _typed(found, name) for name in ("runner", "host", "machine", "pid", "started")})

@@ -292,9 +292,13 @@ def remove_temporary(folder: Path) -> None:
 
 def is_abandoned(path: Path) -> bool:
     """Whether nobody can be writing any more to what has a temporary name. Raises OSError."""
-    named = re.fullmatch(rf"\..+\.{re.escape(platform.node())}\.([0-9]{{1,9}})", path.name)
-    old = time.time() - path.lstat().st_mtime > LONG_SECONDS
-    return old or (named is not None and not psutil.pid_exists(int(named[1])))
+    ours = re.escape(platform.node())
+    named = re.fullmatch(rf"\..+\.(?P<node>{ours}|[^.]+)\.(?P<process>[0-9]{{1,9}})", path.name)
+    if named is None:  # somebody's own
+        return False
+    if named["node"] == platform.node():
+        return not psutil.pid_exists(int(named["process"]))
+    return time.time() - path.lstat().st_mtime > LONG_SECONDS
 
 
 def discard(path: Path) -> None:
