@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -172,7 +173,7 @@ def _to_json(table: pd.DataFrame) -> str:
 def _json_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_json_value(item) for item in value]
-    if pd.isna(value):
+    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):  # JSON has a word for neither
         return None
     return value.isoformat() if isinstance(value, pd.Timestamp) else getattr(value, "item", lambda: value)()
 

@@ -5,8 +5,8 @@ Needs atheris, which is no part of ganbench: `pip install --group fuzz` (Linux, 
     PYTHONPATH=.:plugins python tests/properties/fuzz.py TARGET FOLDER -max_total_time=300
 
 `TARGET` is one of those below; what follows FOLDER goes to libFuzzer. FOLDER keeps the corpus from one run to the
-next, and in `findings/` the input of each new kind of error, which is also printed as it is found. `fuzz.py TARGET FILE`
-reads that one file, and lets an undocumented error through.
+next, and in `findings/` the input of each new kind of error, which is also printed as it is found. With a file in the
+place of FOLDER, that is read once, and an undocumented error let through.
 """
 
 from __future__ import annotations
