@@ -13,7 +13,7 @@ import ganbench
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
-from ganbench.errors import ChoiceError, GanbenchError
+from ganbench.errors import ChoiceError, GanbenchError, printable
 from ganbench.options import (
     EXIT_BAD_REQUEST,
     EXIT_FAILED_TRIALS,
@@ -272,7 +272,7 @@ def main() -> None:
     try:
         app()
     except GanbenchError as error:
-        typer.echo(f"ganbench: {error}", err=True)
+        typer.echo(f"ganbench: {printable(str(error))}", err=True)
         sys.exit(EXIT_BAD_REQUEST)
 
 
@@ -354,7 +354,8 @@ def _results_folder(suite: Suite, results: Path | None) -> Path:
 
 def _write_or_echo(rendered: str | bytes, out: Path | None) -> None:
     if out is None:
-        typer.echo(rendered, nl=not str(rendered).endswith("\n"))
+        text = str(rendered)
+        typer.echo(printable(text) if sys.stdout.isatty() else text, nl=not text.endswith("\n"))
         return
     data = rendered if isinstance(rendered, bytes) else rendered.encode()
     try:

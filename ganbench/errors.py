@@ -30,6 +30,11 @@ class ResultsError(GanbenchError):
     """A results folder cannot be read or written."""
 
 
+def printable(text: str) -> str:
+    """`text` as a terminal may show it: lines stay, what could steer it or turn the direction of writing is a �."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text)
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, if there is one, then all of them."""
     names = sorted(set(known))

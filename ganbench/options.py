@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ganbench.drivers import Wish
+from ganbench.errors import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions, ConsoleRenderable
+    from rich.segment import Segment
 
     from ganbench.plugins import Registry
 
@@ -87,17 +91,38 @@ def absolute(path: Path | None) -> Path | None:
 
 
 def open_console() -> Console:
-    """The terminal or, where that is a file, a console as wide as a page."""
+    """The terminal or, where that is a file, a console as wide as a page; neither can be steered by what is printed."""
     from rich.console import Console
 
     console = Console()
-    fitted = console.is_terminal or "COLUMNS" in os.environ
-    return console if fitted else Console(width=WIDTH_OF_FILES)
+    if not (console.is_terminal or "COLUMNS" in os.environ):
+        console = Console(width=WIDTH_OF_FILES)
+    console.push_render_hook(_Cleaning())
+    return console
+
+
+class _Cleaning:
+    """Takes from what is printed all that is no text: colours are rich's own, never those of a name or a message."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Clean(renderable) for renderable in renderables]
+
+
+class _Clean:
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
 
 
 def echo_json(rows: Any) -> None:
-    """Print rows as JSON."""
-    typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    """Print rows as JSON, in which what is no printable letter is written by its number."""
+    text = json.dumps(rows, indent=1, ensure_ascii=False)
+    typer.echo(
+        "".join(letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text)
+    )
 
 
 def meanings(registry: Registry) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 from rich.cells import cell_len
 
-from ganbench.errors import ResultsError, suggest
+from ganbench.errors import ResultsError, printable, suggest
 from ganbench.tables import score_rules
 
 Format = Literal["text", "csv", "markdown", "latex", "json", "parquet"]
@@ -106,7 +106,7 @@ def format_number(value: float) -> str:
 
 def one_line(text: str) -> str:
     """`text` without line breaks, and with � for what could steer a terminal or turn the direction of writing."""
-    return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from odd_files import ODD_FILES, as_odd_file
 from properties.mangling import (
     HOSTILE,
-    ODD_FILES,
-    as_odd_file,
     damaged,
     json_values,
     replaced,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties.mangling import ODD_FILES, as_odd_file, damaged, json_values, replaced, tried, well_or_refused
+from odd_files import ODD_FILES, as_odd_file
+from properties.mangling import damaged, json_values, replaced, tried, well_or_refused
 
 from ganbench import suite as suites
 from ganbench.errors import GanbenchError, SuiteError
