@@ -60,7 +60,7 @@ def render_page(
     drawn = any(section["plots"] for section in sections)
     scripts = [javascript(), _source(environment, "leaderboard.js")] if drawn else []
     return environment.get_template("leaderboard.html.j2").render(
-        title=title,
+        title=one_line(title),
         style=_source(environment, "leaderboard.css"),
         scripts=scripts,
         script_hashes=[_script_hash(script) for script in scripts],
@@ -141,7 +141,8 @@ def _section(
 
 def _failures(runs: pd.DataFrame) -> list[Cells]:
     failed = runs[runs["status"] != "ok"].sort_values(["variant", "seed"])
-    return records(failed.assign(message=failed["message"].str.slice(0, LONGEST_MESSAGE)))
+    short = failed["message"].str.slice(0, LONGEST_MESSAGE)
+    return records(failed.assign(message=short.map(one_line), variant=failed["variant"].map(one_line)))
 
 
 def _notes(runs: pd.DataFrame) -> list[str]:
