@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -272,8 +272,16 @@ def main() -> None:
     try:
         app()
     except GanbenchError as error:
-        typer.echo(f"ganbench: {printable(str(error))}", err=True)
-        sys.exit(EXIT_BAD_REQUEST)
+        _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")  # a name that is too long, a folder that may not be read
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(f"ganbench: {printable(message)}", err=True)
+    sys.exit(EXIT_BAD_REQUEST)
 
 
 def _plan(suite: str, only: list[str] | None, files: list[Path] | None) -> tuple[Suite, Registry, Plan]:

@@ -10,13 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ganbench.drivers import Wish
-from ganbench.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console, ConsoleOptions, ConsoleRenderable
-    from rich.segment import Segment
+    from rich.console import Console
 
     from ganbench.plugins import Registry
 
@@ -94,27 +90,11 @@ def open_console() -> Console:
     """The terminal or, where that is a file, a console as wide as a page; neither can be steered by what is printed."""
     from rich.console import Console
 
+    from ganbench.terminal import guarded
+
     console = Console()
-    if not (console.is_terminal or "COLUMNS" in os.environ):
-        console = Console(width=WIDTH_OF_FILES)
-    console.push_render_hook(_Cleaning())
-    return console
-
-
-class _Cleaning:
-    """Takes from what is printed all that is no text: colours are rich's own, never those of a name or a message."""
-
-    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Clean(renderable) for renderable in renderables]
-
-
-class _Clean:
-    def __init__(self, renderable: ConsoleRenderable) -> None:
-        self._renderable = renderable
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        for segment in console.render(self._renderable, options):
-            yield segment if segment.control else segment._replace(text=printable(segment.text))
+    fitted = console.is_terminal or "COLUMNS" in os.environ
+    return guarded(console if fitted else Console(width=WIDTH_OF_FILES))
 
 
 def echo_json(rows: Any) -> None:

@@ -342,7 +342,22 @@ def test_a_run_that_is_cut_short_leaves_no_process_behind_and_is_finished_by_the
     assert load_results(tmp_path / "cut").query("attempt == 2")["loss"].str.split("(").str[0].tolist() == ["patient"]
 
 
-# --- names that could steer a terminal
+# --- names that no file can have, and names that could steer a terminal
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("table", "a" * 300), ("leaderboard", "a" * 300), ("sample", "a" * 300, "ab"), ("plugins", "check", "a" * 300),
+     ("plan", "quick", "--plugin", "a" * 300), ("plan", "quick", "--results", "a" * 300),
+     ("run", f"./{'a' * 300}.toml"), ("evaluate", "--samples", "a" * 300, "--dataset", "ring8")],
+)  # fmt: skip
+def test_a_name_that_is_too_long_is_one_message(arguments):
+    done = ganbench(*arguments)
+    assert done.status == 2
+    assert done.err.startswith("ganbench: ")
+    assert "File name too long" in done.err
+    assert done.err.count("\n") == 1
+
 
 STEERING = "\x1b[31mred\x9b2J\u202e"
 
