@@ -1,4 +1,4 @@
-"""A guard for the terminal: what a console prints is text and rich's own colours, never steering by a name or a message."""
+"""A guard for the terminal: what a console prints is text and rich's own colours, whatever names and messages hold."""
 
 from __future__ import annotations
 
