@@ -130,7 +130,8 @@ def _job_at_once(content: bytes) -> Job | None:
     if start or kind is None or values.keys() != _parts(kind).keys():
         return None
     try:
-        return _JOBS[kind](**{name.decode(): _part(kind, name, value) for name, value in values.items()})
+        job = _JOBS[kind](**{name.decode(): _part(kind, name, value) for name, value in values.items()})
+        return None if _unlimited(job) else job
     except (ValueError, RecursionError):
         return None
 
@@ -187,7 +188,13 @@ def _job(data: dict[str, Any], path: Path | str) -> Job:
     if not isinstance(kind, str) or kind not in _JOBS:
         raise ResultsError(f"{path}: type {kind!r}, expected one of {', '.join(_JOBS)}")
     job: Job = _validated(kind, data, path)
+    if _unlimited(job):
+        raise ResultsError(f"{path}: at 'budget': no limit, expected at least one")
     return job
+
+
+def _unlimited(job: Job) -> bool:
+    return isinstance(job, Trial) and not job.budget.limits()
 
 
 def _loads(content: bytes) -> Any:

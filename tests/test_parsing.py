@@ -235,6 +235,13 @@ def test_a_number_beyond_all_numbers_is_not_read_as_infinity(tmp_path, indent, r
 
 
 @pytest.mark.parametrize("indent", [1, None])
+def test_a_trial_without_any_limit_is_refused(tmp_path, indent):
+    path = written(tmp_path / TRIAL, described(trial(budget=Budget())), indent)
+    with pytest.raises(ResultsError, match=r"trial\.json: at 'budget': no limit, expected at least one"):
+        read_job(path)
+
+
+@pytest.mark.parametrize("indent", [1, None])
 def test_what_is_nested_too_deeply_to_be_written_again_is_not_read(tmp_path, indent):
     data = described(JOBS[0])
     for _ in range(70):

@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 
 import fabricate
@@ -412,3 +413,36 @@ def test_a_count_that_no_float_can_tell_is_missing(store):
 def test_an_environment_of_another_form_still_makes_a_row(store):
     fabricate.commit(store, fabricate.trial(), fabricate.Outcome(), {"packages": None, "device": ["a"]})
     assert load_results(store.path)[["torch", "device"]].to_numpy().tolist() == [["", "['a']"]]
+
+
+@pytest.mark.parametrize("kind", ["reference", "evaluated"])
+def test_a_record_of_another_kind_than_its_job_is_refused(store, kind):
+    path = commit(store).path / RECORD
+    path.write_text(path.read_text().replace('"kind": "trial"', f'"kind": "{kind}"'))
+    with pytest.raises(
+        ResultsError, match=rf"record\.json: kind '{kind}', but trial\.json beside it describes 'trial'"
+    ):
+        load_results(store.path)
+
+
+def test_folders_that_no_attempt_has_made_are_no_rows_or_rows_without_a_number(store):
+    attempt = commit(store)
+    (attempt.path.parent / "odd").mkdir()
+    (store.path / "runs" / "file").write_text("")
+    os.mkfifo(store.path / "runs" / "pipe")
+    assert load_results(store.path)["attempt"].tolist() == [1]
+    attempt.path.rename(attempt.path.parent / ("9" * 200))
+    assert load_results(store.path)["attempt"].isna().all()
+
+
+def test_a_folder_that_is_a_link_to_itself_is_named(store):
+    loop = commit(store).path.parent / "7"
+    loop.symlink_to("7")
+    for load in (load_results, load_curves):
+        with pytest.raises(ResultsError, match=f"{loop}: cannot be read \\(Too many levels of symbolic links\\)"):
+            load(store.path)
+
+
+def test_a_name_that_no_folder_can_have_is_refused():
+    with pytest.raises(ResultsError, match=r"cannot be read \(File name too long\)"):
+        load_results("a" * 300)

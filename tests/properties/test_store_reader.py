@@ -7,7 +7,7 @@ import shutil
 import fabricate
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from odd_files import ODD_FILES, as_odd_file
 from properties.mangling import (
@@ -22,7 +22,7 @@ from properties.mangling import (
 
 from ganbench.errors import ResultsError
 from ganbench.parsing import read_facts, read_job, read_record
-from ganbench.report import render_markdown, render_text
+from ganbench.report import render_html, render_markdown, render_text
 from ganbench.statistics import board
 from ganbench.store import CURVE, ENVIRONMENT, RECORD, TRIAL, Attempt, Store
 from ganbench.tables import load_curves, load_results
@@ -147,8 +147,23 @@ def test_whatever_a_file_of_results_says_they_are_shown_or_one_error_names_it(fo
     def check(content):
         with one_damaged(folder, name) as path:
             path.write_bytes(content)
-            with well_or_refused(ResultsError, str(path)):
+            with well_or_refused(ResultsError, str(path.parent)):  # a job of another kind is its record's fault
                 whatever_is_there(folder)
+
+    check()
+
+
+@pytest.mark.parametrize("name", [RECORD, TRIAL])
+def test_whatever_a_file_of_results_says_a_page_is_made_of_them_or_one_error_names_it(folder, monkeypatch, name):
+    monkeypatch.setattr("ganbench.page.javascript", lambda: "")
+
+    @settings(tried, max_examples=max(10, tried.max_examples // 6))
+    @given(replaced(VALID[name]))
+    def check(data):
+        with one_damaged(folder, name) as path, well_or_refused(ResultsError, str(path.parent)):
+            path.write_text(json.dumps(data))
+            table = load_results(folder)
+            render_html(table, load_curves(folder), board(table), "title")
 
     check()
 
