@@ -83,7 +83,7 @@ def _members(path: Path, archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
             raise DataError(
                 f"{shown(path)}: its member '{shown(member.name)}' points outside it. Make the archive again"
             )
-        if member.isfile() and not parts[-1].startswith("."):
+        if member.isfile() and parts and not parts[-1].startswith("."):
             yield member
     # tarfile takes a damaged header for the end; the real end is a block of zeros.
     assert archive.fileobj is not None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import torch
 from PIL import Image
+from rich.filesize import decimal
 from torch import Tensor
 
 from ganbench.decoding import MINIMUM, Form, Images, Pixels, convert, in_channels, pixels, shown
@@ -75,11 +75,26 @@ def _read(path: Path, usual: tuple[str, ...], key: str) -> _Read:
             if isinstance(loaded, np.ndarray):
                 return _Read(place, loaded, None, sha256)
             name = _chosen(place, loaded.files, usual, key)
-            labels = loaded[LABELS] if LABELS in loaded.files else None
-            return _Read(f"{place}: {name}", loaded[name], labels, sha256)
-    # A damaged size asks for absurd memory, a damaged zip entry for a compression that there is not.
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, MemoryError, NotImplementedError) as error:
+            labels = _member(place, loaded, LABELS) if LABELS in loaded.files else None
+            return _Read(f"{place}: {name}", _member(place, loaded, name), labels, sha256)
+    except DataError:
+        raise
+    except Exception as error:  # a damaged header ends in any error that NumPy, zipfile or Python's own parser has
         raise DataError(f"{place}: {_cause(error)}") from error
+
+
+def _member(place: str, loaded: Any, name: str) -> Array:
+    """One array of an .npz. Raises DataError for what is none, or unpacks to more than the machine's memory holds."""
+    needed = sum(item.file_size for item in loaded.zip.infolist() if item.filename in (name, f"{name}.npy"))
+    memory = psutil.virtual_memory().total
+    if needed > memory:
+        raise DataError(
+            f"{place}: {name}: {decimal(needed)} once unpacked, this machine has {decimal(memory)} of memory"
+        )
+    found = loaded[name]
+    if not isinstance(found, np.ndarray):  # NumPy gives the bytes of a member that is no array
+        raise DataError(f"{place}: {name}: not an array, though it lies among arrays. Save it again")
+    return found
 
 
 def _cause(error: Exception) -> str:

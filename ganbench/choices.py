@@ -162,7 +162,14 @@ def _frozen(key: str, value: Any, depth: int = 0) -> Value:
         raise ChoiceError(f"parameter '{key}': expected a number, string, true, false or list, got {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ChoiceError(f"parameter '{key}': expected a finite number, got {value!r}")
+    if isinstance(value, int) and not _of_64_bits(value):
+        raise ChoiceError(f"parameter '{key}': expected an integer of at most 64 bits")
     return value
+
+
+def _of_64_bits(number: int) -> bool:
+    """Whether it is an integer that TOML and the files of results hold too."""
+    return -(2**63) <= number < 2**63
 
 
 class _Scanner:
@@ -245,6 +252,9 @@ class _Scanner:
             return WORDS[word]
         if NUMBER.fullmatch(word):
             number = float(word) if set(word) & set(".eE") else int(word)
+            if isinstance(number, int) and not _of_64_bits(number):
+                self.at = start
+                raise self.error("expected an integer of at most 64 bits")
             if math.isfinite(number):
                 return number
         elif NAME.fullmatch(word):

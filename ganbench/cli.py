@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -15,7 +15,7 @@ from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
 from ganbench.cli_reproducing import reproducing_app
 from ganbench.cli_results import results_app
-from ganbench.errors import ChoiceError, GanbenchError, StorageError
+from ganbench.errors import ChoiceError, GanbenchError, StorageError, printable
 from ganbench.options import (
     EXIT_BAD_REQUEST,
     EXIT_FAILED_TRIALS,
@@ -306,12 +306,18 @@ def main() -> None:
     try:
         app()
     except StorageError as error:
-        told = "What is recorded is safe. Where there is room again, the same command does the rest"
-        typer.echo(f"ganbench: {error}. {told}", err=True)
-        sys.exit(EXIT_BAD_REQUEST)
+        _refuse(f"{error}. What is recorded is safe. Where there is room again, the same command does the rest")
     except GanbenchError as error:
-        typer.echo(f"ganbench: {error}", err=True)
-        sys.exit(EXIT_BAD_REQUEST)
+        _refuse(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")  # a name that is too long, a folder that may not be read
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(f"ganbench: {printable(message)}", err=True)
+    sys.exit(EXIT_BAD_REQUEST)
 
 
 def _plan(suite: str, only: list[str] | None, files: list[Path] | None) -> tuple[Suite, Registry, Plan]:
@@ -392,7 +398,8 @@ def _results_folder(suite: Suite, results: Path | None) -> Path:
 
 def _write_or_echo(rendered: str | bytes, out: Path | None) -> None:
     if out is None:
-        typer.echo(rendered, nl=not str(rendered).endswith("\n"))
+        text = str(rendered)
+        typer.echo(printable(text) if sys.stdout.isatty() else text, nl=not text.endswith("\n"))
         return
     data = rendered if isinstance(rendered, bytes) else rendered.encode()
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ganbench.errors import GanbenchError
+from ganbench.errors import GanbenchError, printable
 from ganbench.options import (
     EXIT_FAILED_TRIALS,
     EXIT_INTERRUPTED,
@@ -247,7 +247,7 @@ def _evaluate_and_report(
         log = attempt.path / LOG
         raise GanbenchError(f"{record.message}. Traceback: {log}" if log.is_file() else record.message)
     if record.status != "ok":
-        typer.echo(f"ganbench: {submission.name}: {record.status}: {record.message}", err=True)
+        typer.echo(f"ganbench: {submission.name}: {record.status}: {printable(record.message)}", err=True)
         return False
     compared = f"{submission.name} on {submission.dataset}, {record.scores[0].n_fake if record.scores else 0:,} samples"
     console.print(compared, markup=False, highlight=False, soft_wrap=True)

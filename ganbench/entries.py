@@ -11,8 +11,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from ganbench.errors import ResultsError
 from ganbench.parsing import once
-from ganbench.store import Attempt, find_stores
+from ganbench.store import RECORD, TRIAL, Attempt, find_stores
 from ganbench.terms import Choice, Evaluation, Job, JobKind, Record, Score, Trial, Variant, kind_of
 
 Told = TypeVar("Told", bound=Hashable)
@@ -89,14 +90,20 @@ class Usual:
 
 
 def find_entries(path: Path) -> list[Entry]:
-    """The newest recorded attempt at each job at `path`, in the order of a table's rows."""
-    stores = [(store.path.resolve().name, store) for store in find_stores(path)]
-    found = [
-        Entry(suite, attempt, attempt.job(), attempt.record(), attempt.environment())
-        for suite, store in stores
-        for attempt in store.newest()
-    ]
+    """The newest recorded attempt at each job at `path`, in the order of a table's rows. Raises ResultsError."""
+    try:
+        stores = [(store.path.resolve().name, store) for store in find_stores(path)]
+        found = [_entry(suite, attempt) for suite, store in stores for attempt in store.newest()]
+    except OSError as error:  # a link to itself, a folder that may not be listed, a name that is too long
+        raise ResultsError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     return sorted(found, key=_place)
+
+
+def _entry(suite: str, attempt: Attempt) -> Entry:
+    job, record = attempt.job(), attempt.record()
+    if record.kind != (kind := kind_of(job)):
+        raise ResultsError(f"{attempt.path / RECORD}: kind '{record.kind}', but {TRIAL} beside it describes '{kind}'")
+    return Entry(suite, attempt, job, record, attempt.environment())
 
 
 def usual_of(entries: Sequence[Entry]) -> Usual:

@@ -34,6 +34,11 @@ class StorageError(ResultsError):
     """The disk takes no more: it is full, read-only, or not to be written by this user. No trial is at fault."""
 
 
+def printable(text: str) -> str:
+    """`text` as a terminal may show it: lines stay, what could steer it or turn the direction of writing is a �."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text)
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the nearest known name, if there is one, then all of them."""
     names = sorted(set(known))

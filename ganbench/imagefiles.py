@@ -108,8 +108,10 @@ def existing(path: Path) -> Path:
     """The path, `~` expanded, if something is there. Raises DataError that names the nearest there is."""
     try:
         path = path.expanduser()
-        if path.exists():
+        if path.is_file() or path.is_dir():
             return path
+        if path.exists():
+            raise DataError(f"{shown(path)}: neither a folder nor a file, but a pipe or a device")
         problem = "a link that leads nowhere" if path.is_symlink() else f"no such file or folder.{_nearest(path)}"
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
@@ -140,7 +142,7 @@ def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[P
             continue
         if path.is_dir():
             yield from _files_below(path, (*above, here))
-        elif path.is_file() or path.is_symlink():
+        elif path.is_file() or not path.exists():  # a link that leads nowhere is to be named; a pipe is passed over
             yield path
 
 

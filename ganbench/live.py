@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
+from ganbench.errors import printable
 from ganbench.events import last_event
 from ganbench.history import duration
 from ganbench.leases import Owner
@@ -24,9 +25,8 @@ WIDE = 100
 
 def title(job: Job) -> str:
     """A job in one line: what it trains on what."""
-    if isinstance(job, Trial):
-        return f"{job.dataset} · {job.variant} · seed {job.seed}"
-    return f"{job.dataset} · {job.name}"
+    told = f"{job.variant} · seed {job.seed}" if isinstance(job, Trial) else job.name
+    return printable(f"{job.dataset} · {told}")
 
 
 def group_title(jobs: Sequence[Job]) -> str:
@@ -35,7 +35,8 @@ def group_title(jobs: Sequence[Job]) -> str:
     if not isinstance(first, Trial):
         return title(first)
     variant, seeds = first.variant, seeds_in_words([job.seed for job in jobs if isinstance(job, Trial)])
-    return f"{first.dataset} · {variant.objective} · {seeds} · {variant.generator} / {variant.discriminator}"
+    players = f"{variant.generator} / {variant.discriminator}"
+    return printable(f"{first.dataset} · {variant.objective} · {seeds} · {players}")
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
@@ -77,13 +78,13 @@ def _stopping(running: int) -> str:
 def result(job: Job, record: Record) -> str:
     """How a job ended, in one line."""
     score = next((s for s in record.scores if s.value is not None), None)
-    said = f"{score.name} {score.value:.4g}" if score else record.message
+    said = printable(f"{score.name} {score.value:.4g}" if score else record.message)
     return f"{record.status:8s} {title(job)} · {said} · {record.costs.get('wall_seconds', 0.0):.1f} s"
 
 
 def _preparing(job: Job) -> str:
     extractor = f" (extractor {job.evaluation.extractor})" if job.evaluation.extractor else ""
-    return f"Preparing {job.dataset}{extractor}"
+    return printable(f"Preparing {job.dataset}{extractor}")
 
 
 class Remaining:

@@ -115,17 +115,22 @@ def absolute(path: Path | None) -> Path | None:
 
 
 def open_console() -> Console:
-    """The terminal or, where that is a file, a console as wide as a page."""
+    """The terminal or, where that is a file, a console as wide as a page; neither can be steered by what is printed."""
     from rich.console import Console
+
+    from ganbench.terminal import guarded
 
     console = Console()
     fitted = console.is_terminal or "COLUMNS" in os.environ
-    return console if fitted else Console(width=WIDTH_OF_FILES)
+    return guarded(console if fitted else Console(width=WIDTH_OF_FILES))
 
 
 def echo_json(rows: Any) -> None:
-    """Print rows as JSON."""
-    typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    """Print rows as JSON, in which what is no printable letter is written by its number."""
+    text = json.dumps(rows, indent=1, ensure_ascii=False)
+    typer.echo(
+        "".join(letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1] for letter in text)
+    )
 
 
 def meanings(registry: Registry) -> dict[str, str]:

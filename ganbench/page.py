@@ -38,6 +38,10 @@ OWN_CORE = 0.8
 
 PICTURE_WIDTH = 216
 MAX_PICTURE_BYTES = 2 * 2**20
+MOST_PIXELS = 2**26
+"""What a browser is asked to unpack of one picture."""
+
+LONGEST_MESSAGE = 1_000
 PNG = b"\x89PNG\r\n\x1a\n"
 
 Cells = dict[str, Any]
@@ -56,7 +60,7 @@ def render_page(
     drawn = any(section["plots"] for section in sections)
     scripts = [javascript(), _source(environment, "leaderboard.js")] if drawn else []
     return environment.get_template("leaderboard.html.j2").render(
-        title=title,
+        title=one_line(title),
         style=_source(environment, "leaderboard.css"),
         scripts=scripts,
         script_hashes=[_script_hash(script) for script in scripts],
@@ -127,12 +131,18 @@ def _section(
         "notes": _notes(runs),
         "separated": any(row["group"] == "complete" and not row["leads"] for row in rows),
         "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
-        "failures": records(runs[runs["status"] != "ok"].sort_values(["variant", "seed"])),
+        "failures": _failures(runs),
         "plots": plots(ranking, runs, curves),
         "pictures": _pictures(placed, table),
         "scores": _score_facts(table, first["dataset"], meanings),
         "trainings": [row for row in placed if row["kind"] == "trial"],
     }
+
+
+def _failures(runs: pd.DataFrame) -> list[Cells]:
+    failed = runs[runs["status"] != "ok"].sort_values(["variant", "seed"])
+    short = failed["message"].str.slice(0, LONGEST_MESSAGE)
+    return records(failed.assign(message=short.map(one_line), variant=failed["variant"].map(one_line)))
 
 
 def _notes(runs: pd.DataFrame) -> list[str]:
@@ -243,15 +253,29 @@ def _picture(attempt: Path) -> Cells | None:
     paths = sorted(
         attempt.glob("samples-*.png"), key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)]
     )
-    if not paths or paths[-1].stat().st_size > MAX_PICTURE_BYTES:
-        return None
-    content = paths[-1].read_bytes()
-    if not content.startswith(PNG):
+    content = _whole(paths[-1], attempt) if paths else b""
+    if not content.startswith(PNG) or len(content) < 24:
         return None
     width, height = struct.unpack(">II", content[16:24])
+    if not 0 < width * height <= MOST_PIXELS:
+        return None
     scale = max(1, round(PICTURE_WIDTH / width))
     data = base64.b64encode(content).decode()
     return {"data": f"data:image/png;base64,{data}", "width": width * scale, "height": height * scale}
+
+
+def _whole(path: Path, attempt: Path) -> bytes:
+    """What is in the picture, if it is a file of the attempt; nothing if it is large, or a link to what lies elsewhere.
+
+    A page is made to be passed on, and results may come from anyone: no link of theirs puts a file of this machine in.
+    """
+    try:
+        inside = path.resolve(strict=True).is_relative_to(attempt.parents[1].resolve())
+        if not inside or not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
+            return b""
+        return path.read_bytes()
+    except (OSError, RuntimeError):
+        return b""
 
 
 def _score_facts(table: pd.DataFrame, dataset: str, meanings: Mapping[str, str]) -> list[Cells]:

@@ -8,8 +8,10 @@ Whatever else arrives, or is refused, is read the long way, which takes any layo
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, wraps
 from io import FileIO
@@ -24,6 +26,12 @@ from ganbench.terms import Job, Record, Reference, Submission, Trial
 MAX_JSON_BYTES = 16 * 2**20
 MOST_KNOWN = 4096
 """How many parts of jobs are remembered."""
+
+DEEPEST = 64
+"""Lists and objects in each other, of which ganbench itself writes a dozen: much deeper ones end Python's recursion."""
+
+MOST_WHOLE = 2**53
+"""The whole numbers up to it are the same for everyone who reads JSON."""
 
 Found = TypeVar("Found")
 
@@ -74,15 +82,22 @@ def once(function: Callable[..., Found]) -> Callable[..., Found]:
 def _read(path: Path | str, missing: bytes | None = None) -> bytes:
     """What is in the file, `missing` if there is none; as few calls to the system as it takes."""
     try:
-        with FileIO(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_JSON_BYTES:
+        with FileIO(path, opener=_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ResultsError(f"{path}: no regular file, so not one that ganbench wrote")
+            if status.st_size > MAX_JSON_BYTES:
                 raise ResultsError(f"{path}: larger than {MAX_JSON_BYTES} bytes, so not a file that ganbench wrote")
-            return file.read(size)
+            return file.read(status.st_size)
     except OSError as error:
         if missing is not None and isinstance(error, FileNotFoundError):
             return missing
         raise ResultsError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open the file without waiting: a pipe may have nobody at its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 # --- at once
@@ -99,10 +114,10 @@ def _record_at_once(content: bytes) -> Record | None:
     if _SCHEMA not in content or _odd(content):
         return None
     try:
-        record: Record = _adapter("record").validate_json(content)
+        record: Record = _adapter("record").validate_json(content, strict=True)
     except ValidationError:
         return None
-    return record
+    return None if _flaw(record) else record
 
 
 def _job_at_once(content: bytes) -> Job | None:
@@ -115,14 +130,16 @@ def _job_at_once(content: bytes) -> Job | None:
     if start or kind is None or values.keys() != _parts(kind).keys():
         return None
     try:
-        return _JOBS[kind](**{name.decode(): _part(kind, name, value) for name, value in values.items()})
-    except ValidationError:
+        job = _JOBS[kind](**{name.decode(): _part(kind, name, value) for name, value in values.items()})
+        return None if _unlimited(job) else job
+    except (ValueError, RecursionError):
         return None
 
 
 @lru_cache(maxsize=MOST_KNOWN)
 def _part(kind: str, name: bytes, value: bytes) -> Any:
-    return _parts(kind)[name].validate_json(value)
+    _loads(value)  # which knows what pydantic does not: how deep it may be, and which numbers there are
+    return _parts(kind)[name].validate_json(value, strict=True)
 
 
 @cache
@@ -145,6 +162,8 @@ def _odd(content: bytes) -> bool:
 
 def _record(data: dict[str, Any], path: Path | str) -> Record:
     record: Record = _validated("record", _migrated(data, path), path)
+    if flaw := _flaw(record):
+        raise ResultsError(f"{path}: {flaw}")
     return record
 
 
@@ -172,16 +191,37 @@ _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1
 """By schema, what makes a record one of the next schema."""
 
 
+def _flaw(record: Record) -> str:
+    """What is wrong with the numbers of a record whose types are right; nothing where they are."""
+    scores = record.scores
+    counts = (count for score in scores for count in (score.n_fake, score.n_real, score.dimension, score.version))
+    wild = [count for count in (record.failed_step or 0, record.spent.steps, *counts) if abs(count) > MOST_WHOLE]
+    if wild:
+        return f"a whole number of {wild[0]:.3e}, expected at most {MOST_WHOLE}"
+    numbers = (*vars(record.spent).values(), *record.costs.values(), *(score.value or 0.0 for score in scores))
+    infinite = [number for number in (*numbers, *(score.noise or 0.0 for score in scores)) if not math.isfinite(number)]
+    return f"a number is {infinite[0]}, expected finite ones" if infinite else ""
+
+
 def _job(data: dict[str, Any], path: Path | str) -> Job:
     kind = data.pop("type", None)
     if not isinstance(kind, str) or kind not in _JOBS:
         raise ResultsError(f"{path}: type {kind!r}, expected one of {', '.join(_JOBS)}")
     job: Job = _validated(kind, data, path)
+    if _unlimited(job):
+        raise ResultsError(f"{path}: at 'budget': no limit, expected at least one")
     return job
 
 
+def _unlimited(job: Job) -> bool:
+    return isinstance(job, Trial) and not job.budget.limits()
+
+
 def _loads(content: bytes) -> Any:
-    return json.loads(content, parse_constant=_refuse_constant)
+    data = json.loads(content, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_of_64_bits)
+    if _depth(data) > DEEPEST:
+        raise ValueError(f"more than {DEEPEST} lists and objects in each other")
+    return data
 
 
 _remembered = lru_cache(maxsize=256)(_loads)
@@ -201,9 +241,32 @@ def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _finite(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise ValueError(f"{written[:20]} is beyond all numbers")
+    return number
+
+
+def _of_64_bits(written: str) -> int:
+    number = int(written) if len(written) <= 20 else 2**64
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{written[:20]}… is beyond 64 bits" if len(written) > 20 else f"{written} is beyond 64 bits")
+    return number
+
+
+def _depth(data: Any) -> int:
+    """How many lists and objects lie in each other, counted without recursion."""
+    depth, level = 0, [data]
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return depth
+
+
 def _validated(kind: str, data: dict[str, Any], path: Path | str) -> Any:
     try:
-        return _adapter(kind).validate_python(data)
+        return _adapter(kind).validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -107,7 +107,7 @@ def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[
     others = secondary_scores(ranking)[:secondary]
     absent = set() if has_metric_noise(ranking) else {METRIC_NOISE}
     absent |= {RANK, INTERVAL, OK, SPEED} if trials_of(ranking).empty else set()
-    headings = [RANK, VARIANT, score, INTERVAL, METRIC_NOISE, OK, *others, SPEED]
+    headings = [RANK, VARIANT, one_line(score), INTERVAL, METRIC_NOISE, OK, *map(one_line, others), SPEED]
     kept = [number for number, heading in enumerate(headings) if heading not in absent]
     rows = [_row_cells(row, label, others) for row, label in zip(records(ranking), labels(ranking), strict=True)]
     return [headings[i] for i in kept], [[cells[i] for i in kept] for cells in rows]

@@ -15,6 +15,7 @@ from torch import Tensor
 from ganbench.agreement import TOLERANCE, Account, Verdict, compare
 from ganbench.assignments import assignment_of
 from ganbench.crew import Settings, View
+from ganbench.curves import read_curve
 from ganbench.drivers import Driver, DriverName
 from ganbench.entries import course_of
 from ganbench.errors import ChoiceError, ResultsError
@@ -25,7 +26,6 @@ from ganbench.resuming import remember_groups
 from ganbench.runner import run
 from ganbench.schedule import Group
 from ganbench.store import CURVE, GENERATOR, Attempt, Store
-from ganbench.tables import read_curve
 from ganbench.terms import Limits, Submission, Trial
 from ganbench.workshop import Workshop
 

@@ -107,7 +107,8 @@ def _environment_cells(entry: Entry) -> Mapping[str, Any]:
 @once
 def _where(environment: Mapping[str, Any]) -> Mapping[str, Any]:
     found = {name: str(environment.get(name, "")) for name in ("device", "device_kind", "ganbench", "python")}
-    torch = str(environment.get("packages", {}).get("torch", ""))
+    packages = environment.get("packages")
+    torch = str(packages.get("torch", "")) if isinstance(packages, Mapping) else ""
     return {**found, "torch": torch, "plugins": _plugins(environment), "git": _git(environment)}
 
 

@@ -98,7 +98,7 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
     names, trials = labels(ranking), trials_of(ranking)
     if trials.empty:
         return _evaluated_sentence(ranking)
-    score, direction = ranking["score"].iloc[0], ranking["direction"].iloc[0]
+    score, direction = one_line(ranking["score"].iloc[0]), ranking["direction"].iloc[0]
     complete = _complete(trials)
     after = f"After {ranking['budget'].iloc[0]}"
     if complete.empty:
@@ -125,7 +125,7 @@ def _evaluated_sentence(ranking: pd.DataFrame) -> str:
     known = ranking[(ranking["kind"] == "evaluated") & ranking["mean"].notna()]
     if known.empty:
         return said
-    best, score, direction = known.iloc[0], ranking["score"].iloc[0], ranking["direction"].iloc[0]
+    best, score, direction = known.iloc[0], one_line(ranking["score"].iloc[0]), ranking["direction"].iloc[0]
     noise = "" if math.isnan(best["metric_noise"]) else f" ± {format_number(best['metric_noise'])}"
     value = f"{format_number(best['mean'])}{noise} ({direction} is better)"
     return f"{said} The best {score} is that of {one_line(best['variant'])}: {value}."

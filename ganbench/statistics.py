@@ -19,6 +19,8 @@ from ganbench.terms import AXES
 Mean = Literal["geometric", "arithmetic"]
 
 CONFIDENCE = 0.95
+ROOM = 1e150
+"""Numbers below it have squares that can be added up."""
 
 BOARD_COLUMNS: dict[str, Column] = {
     "dataset": Column(TEXT, "dataset with the parameters that were set"),
@@ -87,9 +89,19 @@ def summarise(values: Sequence[float], mean: Mean) -> Summary:
     if mean == "geometric" and sample.min() <= 0:
         raise ValueError(f"a geometric mean takes values above 0, got {sample.min()}")
     scaled = np.log(sample) if mean == "geometric" else sample
-    back = np.exp if mean == "geometric" else np.positive
-    centre, margin = scaled.mean(), _margin(scaled)
-    return Summary(float(back(centre)), float(back(centre - margin)), float(back(centre + margin)), n)
+    unit = _unit(scaled)
+    centre, margin = float((scaled / unit).mean()) * unit, _margin(scaled / unit) * unit
+    if mean == "arithmetic":
+        return Summary(centre, centre - margin, centre + margin, n)
+    with np.errstate(over="ignore"):  # seeds that lie very far apart leave the upper end open: it is infinite
+        low, high = np.exp(centre - margin), np.exp(centre + margin)
+    return Summary(float(np.exp(centre)), float(low), float(high), n)
+
+
+def _unit(sample: np.ndarray[Any, Any]) -> float:
+    """What to count in, 1 but where squares would be beyond float64: then a power of two, which rounds nothing."""
+    largest = float(np.abs(sample).max())
+    return 1.0 if largest < ROOM else 2.0 ** (math.frexp(largest)[1] - 1)
 
 
 def _margin(sample: np.ndarray[Any, Any]) -> float:
@@ -143,8 +155,13 @@ def _scores_of(group: pd.DataFrame, measured: dict[str, dict[str, Any]], dataset
 
 def _once(group: pd.DataFrame) -> pd.DataFrame:
     """Each seed of a variant once, as it ran last: the same trial may lie in several suites' folders."""
-    rows = group.sort_values("finished_at", kind="stable")
+    rows = _by_end(group)
     return rows.drop_duplicates(["variant", "recipe", "seed"], keep="last").sort_values("seed", kind="stable")
+
+
+def _by_end(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as they ended, in one order whatever theirs was; first those that do not tell when."""
+    return rows.sort_values(["finished_at", "suite", "key", "attempt"], na_position="first", kind="stable")
 
 
 def _competing(table: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +188,7 @@ class _Rows(NamedTuple):
 def _beside(table: pd.DataFrame, group: pd.DataFrame) -> _Rows:
     """The trials of `group`, and all that was measured as they were: of a reference the one measured last."""
     same = table[table["evaluation_protocol"].isin(group["evaluation_protocol"])]
-    references = same[same["kind"] == "reference"].sort_values("finished_at", kind="stable")
+    references = _by_end(same[same["kind"] == "reference"])
     return _Rows(
         group.iloc[0],
         _once(group[group["kind"] == "trial"]),

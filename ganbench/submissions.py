@@ -254,7 +254,7 @@ def _load_script(path: Path) -> nn.Module:
     try:
         with warnings.catch_warnings(action="ignore", category=FutureWarning):  # TorchScript is old; files of it remain
             module: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # torch's reader, written in C++, lets any error of that language through
         raise DataError(f"{path}: TorchScript that cannot be loaded: {_last_line(error)}") from error
     return module
 
@@ -264,7 +264,7 @@ def is_script(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.partition("/")[2] for name in archive.namelist()]
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return False
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)
 
@@ -274,6 +274,8 @@ def is_cut(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(4) == b"PK\x03\x04" and not zipfile.is_zipfile(file)
+    except zipfile.BadZipFile:  # from Python 3.12 on, it answers by False here too
+        return True
     except OSError:
         return False
 

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from ganbench.curves import read_curve
 from ganbench.entries import Entry, find_entries, text_of, usual_of
 from ganbench.errors import ResultsError
+from ganbench.parsing import MOST_WHOLE
 from ganbench.rows import cells
 from ganbench.store import CURVE
 from ganbench.terms import AXES, Record, Trial
@@ -140,14 +142,6 @@ def load_curves(path: Path | str) -> pd.DataFrame:
     return table.astype({name: COLUMNS[name].dtype for name in CURVE_LABELS})
 
 
-def read_curve(path: Path) -> pd.DataFrame:
-    """One attempt's curve: a row a point, without words on whose it is. Raises ResultsError where it is none."""
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: not a curve that ganbench wrote ({error})") from error
-
-
 def noise_column(score: str) -> str:
     """The column that holds the score's own deviation, Score.noise."""
     return f"noise:{score}"
@@ -244,11 +238,14 @@ def _typed_column(values: list[Any], dtype: str) -> pd.Series[Any]:
         times = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, errors="coerce", format="ISO8601")
         return times.astype("datetime64[us, UTC]")
     numbers = pd.Series(values, dtype="float64")
-    return numbers.round().astype("Int64") if dtype == WHOLE else numbers
+    if dtype != WHOLE:
+        return numbers
+    return numbers.where(numbers.abs() <= MOST_WHOLE).round().astype("Int64")  # beyond it, a float tells no whole one
 
 
 def _curve(entry: Entry) -> pd.DataFrame:
     curve = read_curve(entry.attempt.path / CURVE)
+    curve = curve.rename(columns={name: f"score:{name}" for name in CURVE_LABELS})  # whatever a plugin calls a score
     job = entry.job
     variant, seed = (str(job.variant), job.seed) if isinstance(job, Trial) else (job.name, None)
     labels = (entry.suite, entry.attempt.key, str(job.dataset), variant, seed)

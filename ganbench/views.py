@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 from rich.cells import cell_len
 
-from ganbench.errors import ResultsError, suggest
+from ganbench.errors import ResultsError, printable, suggest
 from ganbench.tables import score_rules
 
 Format = Literal["text", "csv", "markdown", "latex", "json", "parquet"]
@@ -105,7 +106,7 @@ def format_number(value: float) -> str:
 
 def one_line(text: str) -> str:
     """`text` without line breaks, and with � for what could steer a terminal or turn the direction of writing."""
-    return "".join(letter if letter.isprintable() else "�" for letter in " ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
 def _cells(table: pd.DataFrame) -> list[list[str]]:
@@ -172,7 +173,7 @@ def _to_json(table: pd.DataFrame) -> str:
 def _json_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_json_value(item) for item in value]
-    if pd.isna(value):
+    if pd.isna(value) or (isinstance(value, float) and math.isinf(value)):  # JSON has a word for neither
         return None
     return value.isoformat() if isinstance(value, pd.Timestamp) else getattr(value, "item", lambda: value)()
 

@@ -63,6 +63,11 @@ def test_a_name_that_points_outside_is_refused(tmp_path, name):
         read_tar(path, Form())
 
 
+@pytest.mark.parametrize("name", ["", ".", "./"])
+def test_a_member_that_has_no_name_is_passed_over(tmp_path, name):
+    assert len(read_tar(put_tar(tmp_path / "a.tar", [(name, b"junk"), *PICTURES]), Form()).images) == 12
+
+
 def test_nothing_is_unpacked(tmp_path, monkeypatch):
     for method in ("extract", "extractall", "_extract_member"):
         monkeypatch.setattr(tarfile.TarFile, method, lambda *_: pytest.fail("unpacked"))

@@ -2,8 +2,11 @@
 
 import io
 import pickle
+import zipfile
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from picture_files import channels_first, noise
@@ -121,12 +124,20 @@ def test_several_arrays_need_a_key(tmp_path):
         read_arrays(put(tmp_path / "b.npz", labels=np.arange(3)), Form())
 
 
+def header(text):
+    """An .npy that begins with that text where its form should stand."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(40)
+
+
 def damaged():
     file = io.BytesIO()
     np.savez(file, IMAGES)
     whole = file.getvalue()
     flipped = bytearray(whole)
     flipped[400] ^= 255
+    encrypted = bytearray(whole)
+    encrypted[whole.index(b"PK\x01\x02") + 8] |= 1  # so the table of contents says; the local header too
+    encrypted[6] |= 1
     return {
         "cut.npz": whole[:-100],
         "cut early.npz": whole[:100],
@@ -134,6 +145,11 @@ def damaged():
         "flipped.npz": bytes(flipped),
         "text.npz": b"hello",
         "pickle.npz": pickle.dumps({"a": 1}),
+        "header.npy": header("{'descr': '|u1', 'fortran_order': False, 'shape': (10), 2, 2), }"),
+        "nul.npy": header("{'descr': '|u1'\0"),
+        "type.npy": header("{'descr': '(,)u1', 'fortran_order': False, 'shape': (10, 2, 2), }"),
+        "no order.npy": header("{'descr': {}, 'fortran_order': 3, 'shape': 'x', }"),
+        "encrypted.npz": bytes(encrypted),
         "cut.npy": whole[80:2000],
     }
 
@@ -144,6 +160,20 @@ def test_a_damaged_file_is_named(tmp_path, name):
     with pytest.raises(DataError, match=rf"^{tmp_path}/{name}: not ") as caught:
         read_arrays(tmp_path / name, Form())
     assert "\n" not in str(caught.value)
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path):
+    with zipfile.ZipFile(put(tmp_path / "a.npz", images=IMAGES), "a") as archive:
+        archive.writestr("labels.npy", b"not an array")
+    with pytest.raises(DataError, match=r"a\.npz: labels: not an array"):
+        read_arrays(tmp_path / "a.npz", Form())
+
+
+def test_an_archive_that_unpacks_to_more_than_memory_holds_is_refused_before_it_is(tmp_path, monkeypatch):
+    path = put(tmp_path / "a.npz", images=IMAGES)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=50))
+    with pytest.raises(DataError, match=r"images: .* once unpacked, this machine has 50 bytes of memory"):
+        read_arrays(path, Form())
 
 
 def test_no_pickle_is_ever_loaded(tmp_path):

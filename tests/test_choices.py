@@ -116,6 +116,9 @@ def test_what_cannot_be_read_is_shown_with_the_column(text, column, problem):
         ({"name": "dcgan(width=3)"}, "column 6: expected the end: in a table, parameters are keys"),
         ({"name": "dcgan", "width": {"a": 1}}, "parameter 'width': expected a number.*got {'a': 1}"),
         ({"name": "dcgan", "width": float("nan")}, "parameter 'width': expected a finite number, got nan"),
+        ({"name": "dcgan", "width": 2**63}, "parameter 'width': expected an integer of at most 64 bits"),
+        (f"dcgan(width={'9' * 400})", "column 13: expected an integer of at most 64 bits"),
+        (f"dcgan(width={2**63})", "column 13: expected an integer of at most 64 bits"),
     ],
 )
 def test_what_is_no_choice_at_all_is_refused(written, problem):
@@ -132,7 +135,7 @@ def test_an_objective_that_is_cut_short_is_refused():
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 finite = st.floats(allow_nan=False, allow_infinity=False)
-single = st.booleans() | st.none() | st.integers() | finite | st.text(max_size=20) | names
+single = st.booleans() | st.none() | st.integers(-(2**63), 2**63 - 1) | finite | st.text(max_size=20) | names
 values = st.recursive(single, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6)
 parameters = st.dictionaries(st.from_regex(r"[a-z_][a-z0-9_]{0,6}", fullmatch=True), values, max_size=4)
 choices = st.builds(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fabricate
 import numpy as np
 import pandas as pd
 import psutil
@@ -15,7 +16,9 @@ from commands import PATIENT, ganbench, patient, records, start, wait_for, waiti
 from PIL import Image
 
 from ganbench import __version__, load_curves, load_results
+from ganbench.store import Store
 from ganbench.tables import COLUMNS
+from ganbench.terms import Choice, Score, Variant
 
 TIMES = ("seconds", "processor_share", "per_second", "started_at", "finished_at", "path", "suite", "peak_memory")
 
@@ -337,3 +340,60 @@ def test_a_run_that_is_cut_short_leaves_no_process_behind_and_is_finished_by_the
     assert "4 of 5 are done already." in result.out
     assert result.out.count("] ok ") == 1
     assert load_results(tmp_path / "cut").query("attempt == 2")["loss"].str.split("(").str[0].tolist() == ["patient"]
+
+
+# --- names that no file can have, and names that could steer a terminal
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("table", "a" * 300), ("leaderboard", "a" * 300), ("sample", "a" * 300, "ab"), ("plugins", "check", "a" * 300),
+     ("plan", "quick", "--plugin", "a" * 300), ("plan", "quick", "--results", "a" * 300),
+     ("run", f"./{'a' * 300}.toml"), ("evaluate", "--samples", "a" * 300, "--dataset", "ring8")],
+)  # fmt: skip
+def test_a_name_that_is_too_long_is_one_message(arguments):
+    done = ganbench(*arguments)
+    assert done.status == 2
+    assert done.err.startswith("ganbench: ")
+    assert "File name too long" in done.err
+    assert done.err.count("\n") == 1
+
+
+STEERING = "\x1b[31mred\x9b2J\u202e"
+
+
+@pytest.fixture
+def steering(tmp_path):
+    """Results whose names, scores and messages could all steer a terminal."""
+    store = Store(tmp_path / "results" / "suite")
+    loss = Choice(STEERING, (("weight", STEERING),))
+    made = fabricate.trial(Variant(Choice(STEERING), Choice(STEERING), loss), dataset=Choice(STEERING))
+    scores = (Score(STEERING, 1.0, "lower", metric=STEERING),)
+    fabricate.commit(store, made, fabricate.Outcome(scores), {"device": STEERING})
+    fabricate.commit(store, fabricate.trial(seed=1), fabricate.Outcome((), "error", STEERING))
+    return store.path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("table",), ("table", "--format", "markdown"), ("table", "--format", "latex"), ("table", "--format", "json"),
+     ("table", "--columns", "*"), ("leaderboard",), ("leaderboard", "--format", "markdown"),
+     ("leaderboard", "--format", "json"), ("table", "--where", f"{STEERING}=1"), ("leaderboard", "--score", STEERING)],
+)  # fmt: skip
+def test_nothing_in_results_steers_a_terminal(steering, arguments):
+    done = ganbench(arguments[0], steering, *arguments[1:])
+    assert not [letter for letter in done.out + done.err if not (letter.isprintable() or letter == "\n")]
+
+
+def test_nothing_in_a_suite_steers_a_terminal(tmp_path):
+    suite = write_suite(tmp_path / "small.toml")
+    text = suite.read_text()
+    for changed in (f"description = {json.dumps(STEERING)}\n{text}", text.replace('"ring8"', json.dumps(STEERING))):
+        suite.write_text(changed)
+        done = ganbench("plan", suite, "--results", tmp_path / "results")
+        assert not [letter for letter in done.out + done.err if not (letter.isprintable() or letter == "\n")]
+
+
+def test_json_of_names_that_could_steer_a_terminal_is_exact(steering):
+    rows = ganbench("table", steering, "--format", "json").rows
+    assert STEERING in {row["message"] for row in rows}

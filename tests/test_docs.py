@@ -503,11 +503,11 @@ def test_the_columns_are_told_as_the_code_has_them(heading, columns):
 
 
 def test_the_facts_of_an_environment_are_all_told(tmp_path):
-    told = codes([row[0] for row in rows(section("results.md", "What a result came from"))])
+    told = codes([row[0] for row in rows(section("provenance.md", "What a result came from"))])
     environment = performed(small_trial(), tmp_path).environment()
     assert sorted(told) == sorted(environment)
     told_of_plugins = codes(
-        [row[1] for row in rows(section("results.md", "What a result came from")) if "`plugins`" in row[0]]
+        [row[1] for row in rows(section("provenance.md", "What a result came from")) if "`plugins`" in row[0]]
     )
     assert {"plugin", *told_of_plugins} == set(environment["plugins"][0])
 

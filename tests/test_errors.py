@@ -9,6 +9,7 @@ from ganbench.errors import (
     PluginError,
     ResultsError,
     SuiteError,
+    printable,
     suggest,
 )
 
@@ -38,3 +39,7 @@ def test_where_nothing_is_known_that_is_said():
 def test_every_error_that_a_user_can_mend_is_caught_as_one(error):
     with pytest.raises(GanbenchError, match=r"^what happened$"):
         raise error("what happened")
+
+
+def test_what_could_steer_a_terminal_is_shown_as_a_mark_and_lines_stay():
+    assert printable("a\x1b[31m\x9bb\r\u202ec\nd é") == "a�[31m�b��c\nd é"

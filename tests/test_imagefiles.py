@@ -216,3 +216,19 @@ def test_the_hash_of_files_depends_on_their_order(order):
     same = list(order) == [0, 1, 2, 3]
     moved = combined([names[index] for index in order], [digests[index] for index in order])
     assert (moved == combined(names, digests)) == same
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_among_pictures_is_passed_over_and_not_waited_for(tmp_path):
+    put_pictures(tmp_path / "pictures")
+    os.mkfifo(tmp_path / "pictures" / "pipe.png")
+    (tmp_path / "pictures" / "link.png").symlink_to("pipe.png")
+    assert len(read_images(tmp_path / "pictures").images) == 12
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["pipe.npz", "pipe.tar", "pipe"])
+def test_a_pipe_in_the_place_of_data_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name}: neither a folder nor a file, but a pipe or a device"):
+        read_images(tmp_path / name)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -236,3 +238,59 @@ def test_a_job_of_an_unknown_type_is_refused(tmp_path, kind):
     (tmp_path / TRIAL).write_text(json.dumps({"type": kind}))
     with pytest.raises(ResultsError, match=r"type .*, expected one of trial, reference"):
         read_job(tmp_path / TRIAL)
+
+
+# --- what nobody vouches for
+
+
+@pytest.mark.parametrize("indent", [1, None])
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("costs", {"wall_seconds": "nan"}, "at 'costs.wall_seconds'"),
+        ("failed_step", 2**53 + 1, r"a whole number of 9\.007e\+15, expected at most 9007199254740992"),
+        ("failed_step", 7.0, "at 'failed_step'"),
+        ("failed_step", "7", "at 'failed_step'"),
+        ("failed_step", 10**30, "10000000000000000000… is beyond 64 bits"),
+    ],
+)
+def test_a_number_of_a_record_is_one_that_every_reader_of_json_sees_alike(tmp_path, indent, field, value, problem):
+    path = written(tmp_path / RECORD, {**plain(RECORDED), field: value}, indent)
+    with pytest.raises(ResultsError, match=problem):
+        read_record(path)
+
+
+@pytest.mark.parametrize("indent", [1, None])
+@pytest.mark.parametrize("read", [read_record, read_job])
+def test_a_number_beyond_all_numbers_is_not_read_as_infinity(tmp_path, indent, read):
+    data = plain(RECORDED) if read is read_record else described(JOBS[0])
+    path = written(tmp_path / "file.json", data, indent)
+    path.write_text(re.sub(r'("kimg": )[0-9.]+', r"\g<1>1e999", path.read_text(), count=1))
+    with pytest.raises(ResultsError, match="1e999 is beyond all numbers"):
+        read(path)
+
+
+@pytest.mark.parametrize("indent", [1, None])
+def test_a_trial_without_any_limit_is_refused(tmp_path, indent):
+    path = written(tmp_path / TRIAL, described(trial(budget=Budget())), indent)
+    with pytest.raises(ResultsError, match=r"trial\.json: at 'budget': no limit, expected at least one"):
+        read_job(path)
+
+
+@pytest.mark.parametrize("indent", [1, None])
+def test_what_is_nested_too_deeply_to_be_written_again_is_not_read(tmp_path, indent):
+    data = described(JOBS[0])
+    for _ in range(70):
+        data["variant"]["loss"]["parameters"] = [["x", data["variant"]["loss"]["parameters"]]]
+    with pytest.raises(ResultsError, match="more than 64 lists and objects in each other"):
+        read_job(written(tmp_path / TRIAL, data, indent))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("read", [read_record, read_job, read_facts])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(ResultsError, match=f"{name}: no regular file"):
+            read(tmp_path / name)

@@ -1,4 +1,7 @@
+import base64
+import hashlib
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -6,7 +9,10 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import fabricate
+import pandas as pd
 import pytest
+from odd_files import ODD_FILES, as_odd_file
+from PIL import Image
 
 from ganbench import charts
 from ganbench.page import MAX_PICTURE_BYTES
@@ -398,3 +404,87 @@ def test_a_browser_draws_every_plot_under_the_pages_own_policy(chromium, page, t
     drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     assert drawn.count('class="marks"') == 8
     assert "cannot be drawn" not in drawn.rpartition("<script>")[0].replace("This plot cannot be drawn: ${", "")
+
+
+# --- what a foreign folder of results holds
+
+
+def newest_picture(store):
+    attempt = next(store.newest())
+    for old in attempt.path.glob("samples-*.png"):
+        old.unlink()
+    return attempt.path / "samples-00000001.png"
+
+
+def one_trial(folder):
+    store = Store(folder / "suite")
+    fabricate.write_samples(fabricate.commit(store, fabricate.trial(), fabricate.Outcome(fabricate.image_scores(3.0))))
+    return store
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", [*ODD_FILES, "cut", "no width", "vast", "a link to a picture elsewhere"])
+def test_a_picture_that_is_none_of_the_folders_own_is_left_out(tmp_path, plain_script, kind):
+    store = one_trial(tmp_path)
+    assert "data:image/png;base64" in page_of(store.path)
+    path = newest_picture(store)
+    elsewhere = tmp_path / "private.png"
+    Image.new("L", (8, 8)).save(elsewhere)
+    header = elsewhere.read_bytes()[:16]
+    odd = {
+        "cut": lambda: path.write_bytes(header[:12]),
+        "no width": lambda: path.write_bytes(header + bytes(8)),
+        "vast": lambda: path.write_bytes(header + b"\xff" * 8),
+        "a link to a picture elsewhere": lambda: path.symlink_to(elsewhere),
+    }
+    odd[kind]() if kind in odd else as_odd_file(path, kind)
+    assert "data:image/png;base64" not in page_of(store.path)
+
+
+def test_a_picture_of_an_attempt_that_lies_elsewhere_is_left_out(tmp_path, plain_script):
+    store = one_trial(tmp_path)
+    attempt = next(store.newest())
+    attempt.path.parent.rename(tmp_path / "moved")
+    attempt.path.parent.symlink_to(tmp_path / "moved")
+    page = page_of(store.path)
+    assert "3.00" in page
+    assert "data:image/png;base64" not in page
+
+
+def test_results_that_lie_behind_a_link_have_their_pictures(tmp_path, plain_script):
+    store = one_trial(tmp_path)
+    (tmp_path / "link").symlink_to(store.path)
+    assert "data:image/png;base64" in page_of(tmp_path / "link")
+
+
+def test_a_very_long_message_is_cut_on_the_page(tmp_path, plain_script):
+    store = Store(tmp_path / "suite")
+    fabricate.commit(store, fabricate.trial(), fabricate.Outcome((), "error", "why " * 100_000))
+    assert 3_000 < len(page_of(store.path)) < 100_000
+
+
+def test_numbers_without_end_leave_every_plot_readable(tmp_path, plain_script):
+    store = Store(tmp_path / "suite")
+    for seed, value in enumerate((1e-30, 1e30)):
+        attempt = fabricate.commit(store, fabricate.trial(seed=seed), fabricate.Outcome(fabricate.image_scores(value)))
+        axes = {name: [0.5, 1.0, 2.0] for name in ("kimg", "steps", "device_seconds", "petaflops")}
+        pd.DataFrame({**axes, "fcd_digits": [1.0, math.inf, -math.inf]}).to_parquet(attempt.path / "curve.parquet")
+    specifications = re.findall(r'<script type="application/json">(.*?)</script>', page_of(store.path), re.DOTALL)
+    assert specifications
+    for specification in specifications:
+        json.loads(specification, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+
+
+def test_the_page_may_run_its_own_scripts_and_nothing_else_and_load_nothing(tmp_path):
+    page = page_of(fabricate.write_suite(tmp_path / "suite", seeds=2).path)
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page).group(1)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert "unsafe" not in rules["script-src"]
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    assert rules["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
+    attributes = [item for _, attributes in Page(page).elements for item in attributes.items()]
+    assert not [name for name, _ in attributes if name.startswith("on")]
+    assert not [value for name, value in attributes if name in ("src", "href") and not value.startswith(("data:", "#"))]

@@ -424,3 +424,31 @@ def test_the_leading_group_holds_every_variant_whose_interval_reaches_the_leader
     (ranking,) = rankings(board(load_results(store.path)))
     assert list(ranking.loc[leading_group(ranking), "loss"]) == ["wide", "narrow", "near"]
     assert "do not separate it from narrow and near" in lead_sentence(ranking)
+
+
+def test_seeds_that_lie_very_far_apart_leave_the_upper_end_open():
+    summary = summarise([1e-30, 1e30], "geometric")
+    assert summary.mean == pytest.approx(1.0)
+    assert (summary.low, summary.high) == (0.0, math.inf)
+
+
+def test_numbers_whose_sum_is_beyond_float64_still_have_a_mean():
+    summary = summarise([1.7e308, 1.7e308, 1.7e308], "arithmetic")
+    assert [summary.mean, summary.low, summary.high] == pytest.approx([1.7e308] * 3)
+    assert summarise([1.5e308, -1.5e308], "arithmetic").mean == 0.0
+
+
+def test_of_two_runs_that_ended_at_once_the_same_one_counts_in_whatever_order_they_come(tmp_path):
+    for suite, fcd in (("first", 3.0), ("second", 4.0)):
+        fabricate.commit(Store(tmp_path / suite), fabricate.trial(), fabricate.Outcome(fabricate.image_scores(fcd)))
+    table = load_results(tmp_path)
+    turned = table.iloc[::-1].reset_index(drop=True)
+    turned.attrs = table.attrs
+    assert board(table)["mean"].tolist() == board(turned)["mean"].tolist() == [pytest.approx(4.0)]
+
+
+def test_a_run_that_does_not_tell_when_it_ended_stands_behind_one_that_does(tmp_path):
+    for suite, fcd, ended in (("first", 3.0, "2030-01-01T00:00:25+00:00"), ("second", 4.0, "once upon a time")):
+        outcome = fabricate.Outcome(fabricate.image_scores(fcd), finished_at=ended)
+        fabricate.commit(Store(tmp_path / suite), fabricate.trial(), outcome)
+    assert board(load_results(tmp_path))["mean"].tolist() == [pytest.approx(3.0)]

@@ -4,6 +4,7 @@ import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from ganbench.submissions import (
     at_rest,
     evaluation_latents,
     fingerprint,
+    is_cut,
     is_script,
     look_at,
     read_samples,
@@ -247,6 +249,29 @@ def test_a_script_with_a_damaged_part_is_one_message(tmp_path):
             bad.writestr(name, b"def (" if name.endswith(".py") else good.read(name))
     with pytest.raises(DataError, match="TorchScript that cannot be loaded: "):
         given(submission(), Source("torchscript", path), RING, 10, WORKSHOP)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x05\x06" + bytes(18),
+        b"PK\x03\x04" + bytes(40) + b"PK\x06\x07" + b"\0\0\0\0" + bytes(8) + b"\2\0\0\0" + b"PK\x05\x06" + bytes(18),
+        b"PK\x01\x02" + b"\xff" * 42 + b"PK\x05\x06" + bytes(4) + b"\1\0\1\0" + b"\x2e\0\0\0" + bytes(6),
+    ],
+    ids=["empty", "on several disks", "of a later version"],
+)
+def test_a_damaged_archive_is_no_script_whatever_is_wrong_with_it(tmp_path, content):
+    (tmp_path / "a.pt").write_bytes(content)
+    assert not is_script(tmp_path / "a.pt")
+    assert is_cut(tmp_path / "a.pt") in (True, False)
+
+
+@pytest.mark.parametrize("error", [IndexError("Argument passed to at()"), MemoryError("std::bad_alloc"), TypeError("")])
+def test_whatever_torchs_reader_ends_in_is_one_message(tmp_path, monkeypatch, error):
+    source = script(tmp_path / "whole.pt")
+    monkeypatch.setattr(torch.jit, "load", mock.Mock(side_effect=error))
+    with pytest.raises(DataError, match="TorchScript that cannot be loaded: "):
+        given(replace(submission(), sha256=fingerprint(source)), source, RING, 10, WORKSHOP)
 
 
 def test_an_entry_of_a_hub_repository_is_called_for_its_module(hub):

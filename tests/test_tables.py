@@ -1,8 +1,12 @@
 import json
+import os
 from dataclasses import replace
 
 import fabricate
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ganbench.errors import ResultsError
@@ -387,3 +391,80 @@ def test_a_damaged_curve_is_named(store):
     (attempt.path / "curve.parquet").write_text("no parquet")
     with pytest.raises(ResultsError, match=r"curve\.parquet"):
         load_curves(store.path)
+
+
+def test_a_curve_with_a_column_called_as_its_labels_are_keeps_both(store):
+    attempt = commit(store)
+    axes = {key: [1.0] for key in ("kimg", "steps", "device_seconds", "petaflops")}
+    pd.DataFrame({**axes, "seed": [7.5]}).to_parquet(attempt.path / "curve.parquet")
+    curves = load_curves(store.path)
+    assert curves["seed"].tolist() == [0]
+    assert curves["score:seed"].tolist() == [7.5]
+
+
+def test_a_curve_is_believed_in_its_numbers_and_not_in_what_it_says_of_pandas(store):
+    axes = {key: [1.0] for key in ("kimg", "steps", "device_seconds", "petaflops")}
+    table = pa.table({**axes, "undefined": pa.nulls(1)}).replace_schema_metadata({"pandas": '{"columns": [{}]}'})
+    pq.write_table(table, commit(store).path / "curve.parquet")
+    curves = load_curves(store.path)
+    assert curves["kimg"].tolist() == [1.0]
+    assert curves["undefined"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"kimg": ["a"]}, "column 'kimg' holds .*string, expected numbers"),
+        ({"kimg": [[1.0]]}, "column 'kimg' holds list"),
+        ({"kimg": [1.0]}, "no column 'steps'"),
+        ({"kimg": np.zeros(10_000_001)}, "10000001 rows of 1 columns, expected at most 10000000 numbers"),
+    ],
+)
+def test_a_curve_that_holds_no_numbers_or_too_many_is_told_why(store, columns, problem):
+    attempt = commit(store)
+    pd.DataFrame(columns).to_parquet(attempt.path / "curve.parquet")
+    with pytest.raises(ResultsError, match=rf"curve\.parquet: not a curve that ganbench wrote \({problem}"):
+        load_curves(store.path)
+
+
+def test_a_count_that_no_float_can_tell_is_missing(store):
+    fabricate.commit(store, fabricate.trial(), fabricate.Outcome(costs={"peak_memory_bytes": 1e300}))
+    assert load_results(store.path)["peak_memory_bytes"].isna().all()
+
+
+def test_an_environment_of_another_form_still_makes_a_row(store):
+    fabricate.commit(store, fabricate.trial(), fabricate.Outcome(), {"packages": None, "device": ["a"]})
+    assert load_results(store.path)[["torch", "device"]].to_numpy().tolist() == [["", "['a']"]]
+
+
+@pytest.mark.parametrize("kind", ["reference", "evaluated"])
+def test_a_record_of_another_kind_than_its_job_is_refused(store, kind):
+    path = commit(store).path / RECORD
+    path.write_text(path.read_text().replace('"kind": "trial"', f'"kind": "{kind}"'))
+    with pytest.raises(
+        ResultsError, match=rf"record\.json: kind '{kind}', but trial\.json beside it describes 'trial'"
+    ):
+        load_results(store.path)
+
+
+def test_folders_that_no_attempt_has_made_are_no_rows_or_rows_without_a_number(store):
+    attempt = commit(store)
+    (attempt.path.parent / "odd").mkdir()
+    (store.path / "runs" / "file").write_text("")
+    os.mkfifo(store.path / "runs" / "pipe")
+    assert load_results(store.path)["attempt"].tolist() == [1]
+    attempt.path.rename(attempt.path.parent / ("9" * 200))
+    assert load_results(store.path)["attempt"].isna().all()
+
+
+def test_a_folder_that_is_a_link_to_itself_is_named(store):
+    loop = commit(store).path.parent / "7"
+    loop.symlink_to("7")
+    for load in (load_results, load_curves):
+        with pytest.raises(ResultsError, match=f"{loop}: cannot be read \\(Too many levels of symbolic links\\)"):
+            load(store.path)
+
+
+def test_a_name_that_no_folder_can_have_is_refused():
+    with pytest.raises(ResultsError, match=r"cannot be read \(File name too long\)"):
+        load_results("a" * 300)

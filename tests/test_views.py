@@ -180,3 +180,7 @@ def test_one_line_keeps_letters_of_every_script():
 
 def test_markdown_escapes_what_it_would_read_as_markup():
     assert escape_markdown("a_b*c`d|e<f>[g]") == r"a\_b\*c\`d\|e&lt;f&gt;\[g\]"
+
+
+def test_json_has_nothing_where_an_end_is_infinite():
+    assert json.loads(render_table(pd.DataFrame({"high": [np.inf, 1.0]}), "json")) == [{"high": None}, {"high": 1.0}]

@@ -80,6 +80,8 @@ def _architecture(data: Data, width: int) -> Architecture:
     if data.train.ndim != 4 or len(data.train) < 2:
         came = f"{len(data.train)} training samples of shape {tuple(data.train.shape[1:])}"
         raise DataError(f"extractor classifier: expected at least 2 training images (C, H, W), got {came}")
+    if bool((data.train == data.train[:1]).all()):
+        raise DataError("extractor classifier: all training images are equal, so their features have no scale")
     side = min(max(_power_of_two(max(data.train.shape[2:])), SMALLEST), LARGEST)
     blocks, last = [(width, 1)], width
     for _ in range((side // LAST_SIDE).bit_length() - 1):
