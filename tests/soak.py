@@ -77,7 +77,7 @@ def kills(folder, count, seed, longest):
     killing = Killing(Command(suite, folder / "killed" / "twenty"), expected, seed, longest)
     while killing.kills < count or not killing.finished:
         if killing.once():
-            say(f"{killing.kills} kills, {killing.finished} tables, {len(killing.wrong)} wrong")
+            say(f"{killing.kills} kills, {killing.finished} tables, wrong: {killing.wrong or 'nothing'}")
             remove(killing.command.results)
     killing.wrong += [f"process left: {process}" for process in orphans()]
     expectation = f"{killing.finished} final tables, curves, weights and pictures equal bit by bit; nothing left behind"
@@ -113,7 +113,7 @@ def pairs(folder, count, seed):
         wrong += differences(expected, outcome(results)) + [f"left behind: {path}" for path in residue(results)]
         twice = [count for count in starts(results).values() if count > 1]
         wrong += ["a job was started twice"] if twice and victim is None else []
-        say(f"pair {number + 1} of {count}, {len(wrong)} wrong")
+        say(f"pair {number + 1} of {count}, wrong: {wrong or 'nothing'}")
         remove(results)
     wrong += [f"process left: {process}" for process in orphans()]
     expectation = f"no job twice, tables equal bit by bit, nothing left behind; {killed} rounds with one run killed"
