@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from ganbench.disk import write_atomically
 from ganbench.drivers import Driver, DriverName
 from ganbench.errors import ResultsError
 from ganbench.parsing import read_facts
-from ganbench.store import TASK, Attempt, write_atomically
+from ganbench.store import TASK, Attempt
 
 GROUPS = "groups.json"
 

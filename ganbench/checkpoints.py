@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ganbench.disk import on_disk
 from ganbench.states import State
-from ganbench.store import on_disk
 from ganbench.tensorfiles import DamagedError, header_of, read, write
 
 PLACE = "tensor"

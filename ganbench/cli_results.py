@@ -112,7 +112,15 @@ def merge(
         }
         for conflict in merged.conflicts
     ]
-    left_out = _rows(merged.left_out, Path(), short=format == "text")
+    left_out = [
+        row
+        for source in sources  # whose name is said, as two may be merged; not the way to it, which may be long
+        for row in _rows(
+            [each for each in merged.left_out if each.path.is_relative_to(source)],
+            Path() if format == "json" else source.parent,
+            short=format == "text",
+        )
+    ]
     if format == "json":
         facts = {"copied": merged.copied, "present": merged.present, "conflicts": conflicts, "left_out": left_out}
         echo_json(facts)

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ganbench.store import EVENTS, Attempt, on_disk
+from ganbench.disk import on_disk
+from ganbench.store import EVENTS, Attempt
 from ganbench.terms import Budget, Score, Spent
 
 REPORT_SECONDS = 0.5

@@ -20,12 +20,13 @@ from typing import Any, Self
 from pebble import ProcessExpired, ProcessPool
 
 from ganbench import guard
+from ganbench.disk import storage_error
 from ganbench.drivers import Findings
 from ganbench.errors import DataError, GanbenchError
 from ganbench.events import EventLog
 from ganbench.leases import MARK, process_mark
 from ganbench.protocols import Places
-from ganbench.store import LOG, storage_error
+from ganbench.store import LOG
 from ganbench.supervision import Supervisor, Watched, end_group, limit_memory
 from ganbench.tasks import Task, open_tasks
 from ganbench.terms import Choice, Job, Limits, Trial

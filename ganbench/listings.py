@@ -12,11 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ganbench import history
+from ganbench.disk import write_atomically
 from ganbench.errors import ResultsError
 from ganbench.history import duration
 from ganbench.plan import Plan
 from ganbench.plugins import Registry
-from ganbench.store import Store, write_atomically
+from ganbench.store import Store
 from ganbench.suite import Suite, shipped_suites
 from ganbench.terms import Job, Trial
 
@@ -34,7 +35,10 @@ STATUS_STYLES = {
     "damaged": "red",
 }
 
-WRAPPED = ("needs", "subject", "variant", "summary", "paper", "description", "reason", "cause", "detail", "what", "do")
+WRAPPED = (
+    "needs", "subject", "variant", "summary", "paper", "description", "reason", "cause", "detail", "what", "do",
+    "scores",
+)  # fmt: skip
 
 
 def suite_rows() -> list[Row]:

@@ -11,23 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ganbench.disk import on_disk, remove_temporary, sha256_of, sync_folder, temporary_for
 from ganbench.errors import ResultsError
 from ganbench.leases import CLAIM, RUNNERS, Leases
 from ganbench.soundness import Problem, Sort, damage_of, differing, shown, sort_of, sorts_in
-from ganbench.store import (
-    EVENTS,
-    LOG,
-    RECORD,
-    TRIAL,
-    Attempt,
-    Store,
-    is_final,
-    on_disk,
-    remove_temporary,
-    sha256_of,
-    sync_folder,
-    temporary_for,
-)
+from ganbench.store import EVENTS, LOG, RECORD, TRIAL, Attempt, Store, is_final
 from ganbench.terms import Trial
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganbench.accounting import clock_for, forget_peak_memory, peak_memory_bytes
+from ganbench.disk import write_atomically
 from ganbench.events import EventLog
 from ganbench.metrics import Evaluator
 from ganbench.pictures import by_class, draw_samples
@@ -19,7 +20,7 @@ from ganbench.protocols import Data
 from ganbench.seeding import global_stream
 from ganbench.states import State
 from ganbench.stepping import Diverged
-from ganbench.store import CURVE, Attempt, write_atomically
+from ganbench.store import CURVE, Attempt
 from ganbench.submissions import at_rest, evaluation_labels, evaluation_latents
 from ganbench.terms import Score, Spent, Trial, plain
 

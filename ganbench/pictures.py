@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ganbench.disk import write_atomically
 from ganbench.protocols import Data
-from ganbench.store import write_atomically
 
 GRID_COLUMNS = 8
 GRID_IMAGES = 64

@@ -14,6 +14,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from ganbench.disk import write_atomically
 from ganbench.errors import ResultsError
 from ganbench.standings import (
     has_metric_noise,
@@ -27,7 +28,6 @@ from ganbench.standings import (
     trials_of,
 )
 from ganbench.statistics import CONFIDENCE, board
-from ganbench.store import write_atomically
 from ganbench.tables import load_curves, load_results
 from ganbench.views import escape_markdown, format_number, one_line, render_table
 

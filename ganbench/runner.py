@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ganbench.assignments import GROUPS
 from ganbench.crew import Crew, Redo, Settings, View
+from ganbench.disk import remove_temporary
 from ganbench.drivers import Findings
 from ganbench.executors import LocalProcesses, chosen_gpus, default_workers
 from ganbench.interruption import Interruption
@@ -20,7 +21,7 @@ from ganbench.plugins import discover
 from ganbench.protocols import Executor
 from ganbench.resuming import begun_before, remember_groups
 from ganbench.schedule import Machine, Surveyed, schedule, slots, to_survey
-from ganbench.store import CHECKPOINTS, Store, remove_temporary
+from ganbench.store import CHECKPOINTS, Store
 from ganbench.supervision import lost
 from ganbench.tasks import loss_of
 from ganbench.tensorfiles import DamagedError, header_of

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ganbench.assignments import Assignment, assignment_of
+from ganbench.disk import sha256_of
 from ganbench.errors import ResultsError
 from ganbench.parsing import read_facts, read_job, read_record
 from ganbench.store import (
@@ -30,7 +31,6 @@ from ganbench.store import (
     TRIAL,
     Attempt,
     is_final,
-    sha256_of,
 )
 from ganbench.terms import Job, Record, Trial, kind_of
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ganbench.disk import on_disk
 from ganbench.drivers import Driver
 from ganbench.events import last_event
 from ganbench.protocols import Places
-from ganbench.store import LOG, Attempt, on_disk
+from ganbench.store import LOG, Attempt
 from ganbench.terms import Choice, Job, Record, Spent, Status, kind_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganbench.store import sync_file, sync_folder, temporary_for
+from ganbench.disk import sync_file, sync_folder, temporary_for
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,6 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from ganbench.disk import LONG_SECONDS, discard, is_abandoned
 from ganbench.errors import ResultsError
 from ganbench.leases import CLAIM, RUNNERS, Leases, Owner, read_owner
 from ganbench.soundness import (
@@ -32,18 +33,7 @@ from ganbench.soundness import (
     strays_in,
     without_company,
 )
-from ganbench.store import (
-    CHECKPOINTS,
-    ENVIRONMENT,
-    LONG_SECONDS,
-    RECORD,
-    TRIAL,
-    Attempt,
-    Store,
-    discard,
-    find_stores,
-    is_abandoned,
-)
+from ganbench.store import CHECKPOINTS, ENVIRONMENT, RECORD, TRIAL, Attempt, Store, find_stores
 from ganbench.tensorfiles import DamagedError, header_of
 
 SWEEP = "'ganbench results gc' deletes it"

@@ -178,12 +178,12 @@ def test_a_record_of_another_job_is_found(store, attempt):
     assert told(other) == "is of a job called reference, not trial"
 
 
-def test_a_job_that_no_key_can_be_made_of_is_named(attempt):
+def test_a_job_with_a_number_beyond_all_numbers_is_named(attempt):
     without_checksums(attempt)
     rewritten(attempt, TRIAL, budget={"kimg": float("1e9")})
     path = attempt.path / TRIAL
     path.write_text(path.read_text().replace("1000000000.0", "1e999"))
-    assert "no key can be made of it" in told(attempt)
+    assert "1e999 is beyond all numbers" in told(attempt)
 
 
 # --- curves

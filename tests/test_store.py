@@ -9,17 +9,9 @@ from fabricate import Outcome, commit, evaluation, image_scores, trial, variant
 from small import trial as planned_trial
 
 from ganbench import store as store_module
+from ganbench.disk import write_atomically
 from ganbench.errors import ResultsError, StorageError
-from ganbench.store import (
-    LOG,
-    RECORD,
-    TRIAL,
-    Attempt,
-    Store,
-    find_attempt,
-    find_stores,
-    write_atomically,
-)
+from ganbench.store import LOG, RECORD, TRIAL, Attempt, Store, find_attempt, find_stores
 from ganbench.terms import Budget, Choice, Record, Reference, Score, Spent
 
 RECORDED = Record(

@@ -18,13 +18,14 @@ from ganbench.networks import build_generator
 from ganbench.observing import RESAMPLES
 from ganbench.players import sample
 from ganbench.protocols import Data, Places
+from ganbench.runs import failure
 from ganbench.stepping import Diverged
 from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, LOG, RECORD, TRIAL, Store
 from ganbench.submissions import evaluation_latents
 from ganbench.survey import survey
 from ganbench.tasks import Task
 from ganbench.terms import AXES, Optimiser, Spent
-from ganbench.trial import failure, perform, reference_samples
+from ganbench.trial import perform, reference_samples
 from ganbench.workshop import load_data, open_workshop
 
 LOSSES = [

@@ -22,9 +22,10 @@ from left_behind import (
     put_temporary,
 )
 
+from ganbench.disk import sha256_of
 from ganbench.errors import ResultsError, StorageError
 from ganbench.leases import Leases
-from ganbench.store import CURVE, RECORD, TRIAL, Store, is_final, sha256_of
+from ganbench.store import CURVE, RECORD, TRIAL, Store, is_final
 from ganbench.terms import Budget
 from ganbench.upkeep import collect, verify, waste_at
 
@@ -388,16 +389,20 @@ def pristine(tmp_path_factory):
 def test_whatever_lies_there_is_told_without_a_traceback(mangled, seed, pristine, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mangled") / "results"
     shutil.copytree(pristine.path, folder)
-    changed = set()
+    touched = set()
     for number, how in mangled:
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
         path = files[number % len(files)]
-        before = path.read_bytes()
         mangle(path, how, seed)
-        if not path.is_file() or path.is_symlink() or path.read_bytes() != before:
-            changed.add(path)
+        touched.add(path)
+    originals = {path: pristine.path / path.relative_to(folder) for path in touched}
+    changed = {
+        path
+        for path, original in originals.items()
+        if not path.is_file() or path.is_symlink() or path.read_bytes() != original.read_bytes()
+    }
     told = ganbench("results", "verify", folder, "--format", "json")
-    assert told.status == 1, told
+    assert told.status == 1, told  # for what is left behind in the folder that all of this begins with
     places = {folder / row["place"] for row in told.rows}
     final = [path for path in changed if is_final(path.name) and (path.parent / RECORD).is_file()]
     if not any(path.name == RECORD for path in changed):  # which says what the others are to be
