@@ -360,18 +360,19 @@ def _run_and_report(console: Console, planned: Plan, registry: Registry, folder:
     """Run what is to do, write the leaderboard, and give the number of trials whose newest record is a failure."""
     from ganbench.live import view_for
     from ganbench.report import write_reports
-    from ganbench.runner import present_origins, to_do
+    from ganbench.runner import present_origins, recorded_now, to_do
     from ganbench.runner import run as run_jobs
     from ganbench.store import Store
 
     store = Store(folder)
     jobs = planned.jobs
+    recorded = recorded_now(jobs, store)
     todo = to_do(jobs, store, settings.redo, present_origins(jobs, store, settings))
     if len(todo) < len(jobs):
         console.print(f"{len(jobs) - len(todo)} of {len(jobs)} are done already.", highlight=False)
     if todo:
         with view_for(console, len(todo)) as view:
-            run_jobs(todo, store, settings, view)
+            run_jobs(todo, store, settings, view, recorded)
     page, ranked = write_reports(folder, meanings(registry))
     _print_board(ranked, "text")
     latest = [store.latest(job.key) for job in jobs]

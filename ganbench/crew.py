@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,10 +135,20 @@ class _Waiting:
 
 
 class Crew:
-    """The processes of a run, and what each of them is doing. `keys` are those of the jobs that are to be done."""
+    """The processes of a run, and what each of them is doing.
+
+    `recorded` has the keys of the jobs that are to be done, each with the number of the newest attempt that had a
+    record when that was decided: a newer one is somebody else's, and the job is done.
+    """
 
     def __init__(
-        self, executor: Executor, store: Store, leases: Leases, settings: Settings, view: View, keys: Iterable[str]
+        self,
+        executor: Executor,
+        store: Store,
+        leases: Leases,
+        settings: Settings,
+        view: View,
+        recorded: Mapping[str, int],
     ) -> None:
         self._executor, self._store, self._leases = executor, store, leases
         self._settings, self._view = settings, view
@@ -147,7 +157,7 @@ class Crew:
         self._elsewhere: list[_Waiting] = []
         self._next_look = 0.0
         self._shared: set[str] = set()
-        self._known = {key: self._number(key) for key in keys}
+        self._known = dict(recorded)
         self._told: set[str] = set()
 
     def work(self, groups: Iterable[Group], places: Sequence[str], interruption: Interruption) -> Iterator[Record]:
@@ -354,14 +364,18 @@ class Crew:
     def _done_elsewhere(self, group: Group) -> Iterator[Record]:
         """The records that other runners have written since this run began."""
         for job in group.jobs:
-            if job.key in self._known and job.key not in self._told and self._number(job.key) > self._known[job.key]:
+            if job.key in self._known and job.key not in self._told and self._is_newer(job.key):
                 latest = self._store.latest(job.key)
                 assert latest is not None
                 yield self._tell(job, latest.record())
 
-    def _number(self, key: str) -> int:
-        latest = self._store.latest(key)
-        return latest.number if latest else 0
+    def _is_newer(self, key: str) -> bool:
+        return number_of(self._store.latest(key)) > self._known[key]
+
+
+def number_of(attempt: Attempt | None) -> int:
+    """The attempt's number, 0 for none."""
+    return attempt.number if attempt else 0
 
 
 def _group_of(tasks: Sequence[Task]) -> Group:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 
 from ganbench.assignments import GROUPS
-from ganbench.crew import Crew, Redo, Settings, View
+from ganbench.crew import Crew, Redo, Settings, View, number_of
 from ganbench.disk import remove_temporary
 from ganbench.drivers import Findings
 from ganbench.executors import LocalProcesses, chosen_gpus, default_workers
@@ -38,6 +38,15 @@ OWN_FILES = "path"
 
 Origins = Mapping[Choice, str]
 """Of data sets in files of the user's own: where their samples come from now, content's hash included."""
+
+
+Recorded = Mapping[str, int]
+"""By key, the number of the newest attempt that had a record at a certain moment; 0 where none had."""
+
+
+def recorded_now(jobs: Iterable[Job], store: Store) -> Recorded:
+    """What is recorded now. To be asked before `to_do`: what comes later, another run or its remains have done."""
+    return {job.key: number_of(store.latest(job.key)) for job in jobs}
 
 
 def to_do(jobs: Sequence[Job], store: Store, redo: Redo, origins: Origins | None = None) -> list[Job]:
@@ -70,12 +79,15 @@ def present_origins(jobs: Sequence[Job], store: Store, settings: Settings) -> Or
         return {dataset: executor.origin(dataset, settings.places, settings.plugin_files) for dataset in recorded}
 
 
-def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> list[Record]:
+def run(
+    jobs: Sequence[Job], store: Store, settings: Settings, view: View, recorded: Recorded | None = None
+) -> list[Record]:
     """Do the jobs and give their records in the order in which they ended. A failed job is a record too.
 
-    What another runner has is left to it, unless that one is dead. Raises DataError, before anything is trained, where
-    data or weights are missing; StorageError where the disk takes no more; KeyboardInterrupt where one was asked to
-    end: all that was reached is kept.
+    What is recorded by now and was not when `recorded` was asked for is not done again. What another runner has is left
+    to it, unless that one is dead. Raises DataError, before anything is trained, where data or weights are missing;
+    StorageError where the disk takes no more; KeyboardInterrupt where one was asked to end: all that was reached is
+    kept.
     """
     if not jobs:
         return []
@@ -91,7 +103,8 @@ def run(jobs: Sequence[Job], store: Store, settings: Settings, view: View) -> li
         remember_groups(groups, store)
         places = slots(groups, surveyed, machine)
         with _executor(settings, len(places)) as executor, Interruption() as interruption:
-            crew = Crew(executor, store, leases, settings, view, [job.key for job in jobs])
+            before = recorded_now(jobs, store) if recorded is None else recorded
+            crew = Crew(executor, store, leases, settings, view, {job.key: before[job.key] for job in jobs})
             records = list(crew.work(groups, places, interruption))
         _tidy(store)
     shares = [record.costs["processor_share"] for record in records if "processor_share" in record.costs]

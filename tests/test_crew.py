@@ -16,7 +16,7 @@ from ganbench.crew import Settings
 from ganbench.drivers import Driver
 from ganbench.errors import StorageError
 from ganbench.leases import Leases, read_owner
-from ganbench.runner import run
+from ganbench.runner import recorded_now, run
 from ganbench.store import Store
 from ganbench.tasks import Stopped, now
 from ganbench.terms import Record
@@ -85,13 +85,13 @@ def store(tmp_path):
 def run_with(store, monkeypatch):
     """A function that runs a trial in stand-ins for processes, with leases of 0.4 s, and gives its records and view."""
 
-    def start(perform=all_well, jobs=None):
+    def start(perform=all_well, jobs=None, recorded=None):
         processes, watcher = Processes(perform), Watcher()
         monkeypatch.setattr(runner, "LocalProcesses", processes)
         monkeypatch.setattr(runner, "_executor", lambda settings, workers: processes)
         monkeypatch.setattr(runner, "Leases", functools.partial(Leases, lease_seconds=0.4))
         monkeypatch.setattr(crew_module, "ELSEWHERE_SECONDS", 0.1)
-        records = run(jobs or [fabricate.trial()], store, SETTINGS, watcher)
+        records = run(jobs or [fabricate.trial()], store, SETTINGS, watcher, recorded)
         return records, watcher, processes
 
     return start
@@ -148,6 +148,17 @@ def test_what_another_run_has_done_meanwhile_is_told_and_not_done_again(store, r
     assert processes.given == []
     assert [record.key for record in records] == [job.key]
     assert [told[1].key for told in watcher.told if told[0] == "finished"] == [job.key]
+
+
+def test_what_the_remains_of_a_dead_run_have_recorded_since_the_plan_was_made_is_not_done_again(store, run_with):
+    job = fabricate.trial()
+    before = recorded_now([job], store)
+    fabricate.commit(store, job, fabricate.Outcome())
+    records, _, processes = run_with(recorded=before)
+    assert processes.given == []
+    assert [record.key for record in records] == [job.key]
+    records, _, processes = run_with()  # whoever asks for it again now gets it
+    assert len(processes.given) == 1
 
 
 def test_a_run_that_was_taken_over_while_its_machine_slept_lets_go_and_waits(store, run_with):
