@@ -2,13 +2,16 @@
 
     python tests/soak.py --kills 200 --pairs 50 --out docs/reliability.md
 
-writes the table into the page; without `--out` it is printed. Exits with 1 where anything was not as it should be.
+writes the table into the page; without `--out` it is printed. Parts of it can be run by themselves (`--only`), with what they
+found kept in a file (`--keep`), from which the table of all parts is then made. Exits with 1 where anything was not as
+it should be.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import platform
 import random
@@ -157,6 +160,14 @@ def page(rows, started):
     return "\n".join([f"Made on {started} by `tox -e soak`: {where}.", "", *lines])
 
 
+def kept(path, rows):
+    """The rows of the file with these in the place of those of the same faults, or behind them; written back."""
+    known = {row["fault"]: Row(**row) for row in json.loads(path.read_text())} if path.exists() else {}
+    known |= {row.fault: row for row in rows}
+    path.write_text(json.dumps([vars(row) for row in known.values()], indent=1))
+    return list(known.values())
+
+
 def say(line):
     """Tell how far the run is."""
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
@@ -177,6 +188,7 @@ def main():
     parser.add_argument("--longest", type=float, default=15.0, help="seconds until a run is killed, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=["kills", "pairs", "harms", "disk"], action="append")
+    parser.add_argument("--keep", type=Path, help="a JSON file with what parts have found, which is added to")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     started, wanted = time.strftime("%Y-%m-%d"), asked.only or ["harms", "disk", "kills", "pairs"]
@@ -187,6 +199,7 @@ def main():
         rows += [pairs(folder, asked.pairs, asked.seed)] if "pairs" in wanted else []
         rows += harms(folder) if "harms" in wanted else []
         rows += [full_disk(folder)] if "disk" in wanted else []
+    rows = kept(asked.keep, rows) if asked.keep else rows
     text = page(rows, started)
     if asked.out:
         before, _, rest = asked.out.read_text().partition(BEGIN)
