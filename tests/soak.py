@@ -2,9 +2,9 @@
 
     python tests/soak.py --kills 200 --pairs 50 --out docs/reliability.md
 
-writes the table into the page; without `--out` it is printed. Parts of it can be run by themselves (`--only`), with what they
-found kept in a file (`--keep`), from which the table of all parts is then made. Exits with 1 where anything was not as
-it should be.
+writes the table into the page; without `--out` it is printed. Parts of it can be run by themselves (`--only`), with
+what they found kept in a file (`--keep`), from which the table of all parts is then made. Exits with 1 where anything
+was not as it should be.
 """
 
 from __future__ import annotations
