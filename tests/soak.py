@@ -46,6 +46,8 @@ from trouble import (
 
 import ganbench
 
+PARTS = ("kills", "pairs", "harms", "disk", "properties")
+
 BEGIN, END = "<!-- soak:begin -->", "<!-- soak:end -->"
 
 
@@ -142,6 +144,19 @@ def harms(folder):
     return rows
 
 
+def properties():
+    """The property-based tests with 10,000 examples each: odd suites, choices, records, folders, conditions, tables."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "0", "tests/properties"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "GANBENCH_SOAK": "1"}
+    )
+    summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-200:]
+    expectation = "nothing but the documented errors"
+    wrong = [summary] if done.returncode else []
+    return Row(f"10,000 made-up inputs a property ({summary})", 10_000, expectation, wrong, time.monotonic() - began)
+
+
 def full_disk(folder):
     """A file system that is full at one write after the other."""
     suite = write_suite(folder / "small.toml", losses=["hinge", "nonsaturating"], seeds=2, steps=40)
@@ -187,11 +202,11 @@ def main():
     parser.add_argument("--pairs", type=int, default=50)
     parser.add_argument("--longest", type=float, default=15.0, help="seconds until a run is killed, at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", choices=["kills", "pairs", "harms", "disk"], action="append")
+    parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--keep", type=Path, help="a JSON file with what parts have found, which is added to")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    started, wanted = time.strftime("%Y-%m-%d"), asked.only or ["harms", "disk", "kills", "pairs"]
+    started, wanted = time.strftime("%Y-%m-%d"), asked.only or PARTS
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -199,6 +214,7 @@ def main():
         rows += [pairs(folder, asked.pairs, asked.seed)] if "pairs" in wanted else []
         rows += harms(folder) if "harms" in wanted else []
         rows += [full_disk(folder)] if "disk" in wanted else []
+        rows += [properties()] if "properties" in wanted else []
     rows = kept(asked.keep, rows) if asked.keep else rows
     text = page(rows, started)
     if asked.out:
