@@ -360,7 +360,7 @@ def _run_and_report(console: Console, planned: Plan, registry: Registry, folder:
     """Run what is to do, write the leaderboard, and give the number of trials whose newest record is a failure."""
     from ganbench.live import view_for
     from ganbench.report import write_reports
-    from ganbench.runner import present_origins, recorded_now, to_do
+    from ganbench.runner import clear_up, present_origins, recorded_now, to_do
     from ganbench.runner import run as run_jobs
     from ganbench.store import Store
 
@@ -373,6 +373,8 @@ def _run_and_report(console: Console, planned: Plan, registry: Registry, folder:
     if todo:
         with view_for(console, len(todo)) as view:
             run_jobs(todo, store, settings, view, recorded)
+    else:
+        clear_up(store)
     page, ranked = write_reports(folder, meanings(registry))
     _print_board(ranked, "text")
     latest = [store.latest(job.key) for job in jobs]

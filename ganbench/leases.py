@@ -208,16 +208,17 @@ class Leases:
 
     def sweep(self) -> None:
         """Remove what runners left that are certainly gone, and end their processes: claims, files, stop files."""
-        for path in (self._results / RUNNERS).glob("*.json"):
-            owner = read_owner(path)
-            if owner.runner != self.runner and owner.is_gone:
-                end_processes_of(owner.runner)
-                _remove(path.with_suffix(".stop"))
-                _remove(path)
+        owners = {path: read_owner(path) for path in (self._results / RUNNERS).glob("*.json")}
+        gone = {path: owner for path, owner in owners.items() if owner.runner != self.runner and owner.is_gone}
+        for owner in gone.values():
+            end_processes_of(owner.runner)
         for folder in _folders(self._results / "runs"):
             for path in _claims(folder):
                 if read_owner(path).is_gone:
                     _remove(path)
+        for path in gone:  # last: as long as they are there, somebody will sweep
+            _remove(path.with_suffix(".stop"))
+            _remove(path)
 
     def _lay(self, path: Path) -> None:
         """Make the claim with all that it says, at once. Raises FileExistsError if somebody was quicker."""

@@ -16,7 +16,7 @@ from ganbench.disk import remove_temporary
 from ganbench.drivers import Findings
 from ganbench.executors import LocalProcesses, chosen_gpus, default_workers
 from ganbench.interruption import Interruption
-from ganbench.leases import Leases
+from ganbench.leases import RUNNERS, Leases
 from ganbench.plugins import discover
 from ganbench.protocols import Executor
 from ganbench.resuming import begun_before, remember_groups
@@ -121,6 +121,14 @@ def _prepared(jobs: Sequence[Job], settings: Settings, view: View) -> dict[str, 
             view.preparing(job)
             executor.prepare(job, settings.places, next(iter(gpus), "cpu"), settings.plugin_files)
     return gpus
+
+
+def clear_up(store: Store) -> None:
+    """Remove what a run left behind that was killed when it had done everything but that."""
+    if any((store.path / name).exists() for name in (RUNNERS, GROUPS, CHECKPOINTS)):
+        with Leases(store.path) as leases:
+            leases.sweep()
+            _tidy(store)
 
 
 def _tidy(store: Store) -> None:

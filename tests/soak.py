@@ -148,9 +148,8 @@ def properties():
     """The property-based tests with 10,000 examples each: odd suites, choices, records, folders, conditions, tables."""
     began = time.monotonic()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "0", "tests/properties"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "GANBENCH_SOAK": "1"}
-    )
+    environment = {**os.environ, "GANBENCH_SOAK": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-200:]
     expectation = "nothing but the documented errors"
     wrong = [summary] if done.returncode else []

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 import fabricate
@@ -14,10 +18,11 @@ from pebble import ProcessExpired
 from PIL import Image
 
 from ganbench import history, runner
-from ganbench.assignments import assignment_of
+from ganbench.assignments import Assignment, assignment_of, write_groups
 from ganbench.crew import Settings
-from ganbench.drivers import Findings
+from ganbench.drivers import Driver, Findings
 from ganbench.errors import DataError
+from ganbench.leases import Leases, read_owner
 from ganbench.plan import plan
 from ganbench.plugins import discover
 from ganbench.protocols import Places
@@ -439,3 +444,24 @@ def test_what_seeds_took_together_is_remembered_by_each_ones_share(run_with):
 
     run_with(perform)
     assert 0.1 <= history.estimate([fabricate.trial(seed=9)]) < 0.2
+
+
+def test_what_a_run_left_that_was_killed_at_its_very_end_is_removed_by_the_next_which_has_nothing_to_do(tmp_path):
+    suite, results = write_suite(tmp_path / "tiny.toml", losses=["hinge"], seeds=1), tmp_path / "results"
+    assert ganbench("run", suite, "--results", results, "--device", "cpu").status == 0
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with Leases(results) as leases:
+        owner = replace(read_owner(results / "runners" / f"{leases.runner}.json"), runner="dead", pid=ended.pid)
+    key = next(Store(results).attempts()).key
+    (results / "runners").mkdir()
+    for path in (results / "runners" / "dead.json", results / "runs" / key / "claim.1"):
+        path.write_text(json.dumps(vars(owner)))
+    write_groups(results, [Assignment(Driver(), (key,))])
+    (results / "checkpoints").mkdir()
+    (results / "checkpoints" / "ab.safetensors").write_bytes(b"torn")
+    said = ganbench("run", suite, "--results", results, "--device", "cpu")
+    assert said.status == 0
+    assert "4 of 4 are done already" in said.out
+    assert not any((results / name).exists() for name in ("runners", "groups.json", "checkpoints"))
+    assert list(results.glob("runs/*/claim.*")) == []
