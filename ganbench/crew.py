@@ -12,11 +12,13 @@ from typing import Literal, Protocol
 
 from ganbench import history
 from ganbench.assignments import Assignment, assignment_of
+from ganbench.disk import remove
 from ganbench.drivers import Driver, Wish
 from ganbench.errors import StorageError
 from ganbench.interruption import Interruption
 from ganbench.leases import Claim, Leases, Life, Owner
 from ganbench.protocols import Executor, Places
+from ganbench.resuming import remember_groups
 from ganbench.schedule import Group
 from ganbench.store import Attempt, Store
 from ganbench.tasks import Keeping, Source, Stopped, Task, commit_loss, loss_of, now
@@ -159,6 +161,7 @@ class Crew:
         self._shared: set[str] = set()
         self._known = dict(recorded)
         self._told: set[str] = set()
+        self._interruption = Interruption()
 
     def work(self, groups: Iterable[Group], places: Sequence[str], interruption: Interruption) -> Iterator[Record]:
         """Do the groups in their order, one on each place at a time, and give each record as soon as it is there.
@@ -166,6 +169,7 @@ class Crew:
         Raises StorageError where the disk takes no more, KeyboardInterrupt once all that ran has come to an end that
         was asked for: what was reached is kept.
         """
+        self._interruption = interruption
         self._waiting.extend(_Waiting(group) for group in groups)
         free = deque(places)
         self._shared = {place for place in places if places.count(place) > 1}
@@ -201,8 +205,8 @@ class Crew:
         if running.open and not all(claim.holds for claim in running.claims):
             self._view.left(running.open)  # this machine slept, and another runner has gone on with them
             self._elsewhere.append(_Waiting(_group_of(running.tasks)))
-        elif isinstance(error, Stopped):
-            self._view.left(running.open)
+        elif isinstance(error, Stopped) or (error is not None and self._interruption.asked):
+            self._view.left(running.open)  # whoever asked the run to end may have ended its processes as well
         elif running.open and len(running.tasks) > 1:
             self._waiting.extendleft(reversed(self._parted(running, future)))
         else:
@@ -230,11 +234,27 @@ class Crew:
             for claim, _ in claims:
                 self._leases.release(claim)
             return
-        device, lives = free.popleft(), {claim.folder.name: life for claim, life in claims}
-        tasks = self._tasks(waiting, device, lives)
+        tasks = self._tasks(waiting, free[0], {claim.folder.name: life for claim, life in claims})
+        if self._late(tasks):
+            for claim, _ in claims:
+                self._leases.release(claim)
+            self._waiting.appendleft(waiting)
+            return
+        free.popleft()
         running = _Running(tasks, tuple(claim for claim, _ in claims))
         self._running[self._executor.submit(tasks, self._limits(tasks))] = running
         self._view.started(running.open)
+
+    def _late(self, tasks: Sequence[Task]) -> bool:
+        """Whether one that had seemed dead has written its record after all, just before it was kept off."""
+        late = [task for task in tasks if task.job.key in self._open_keys_of(tasks) and self._is_newer(task.job.key)]
+        for task in late:
+            if not task.attempt.committed:
+                remove(task.attempt.path)
+        return bool(late)
+
+    def _open_keys_of(self, tasks: Sequence[Task]) -> list[str]:
+        return self._open_keys(_group_of(tasks))
 
     def _claims(self, group: Group) -> list[tuple[Claim, Life | None]] | None:
         """Claims to all that is to be done of the group, in the order that all runners keep; None if one is taken."""
@@ -318,8 +338,11 @@ class Crew:
         if keeping is not None:
             keeping.path.unlink(missing_ok=True)
         before = running.tasks[0].driver
-        alone = Driver("graph" if before.captured else "eager", f"not vectorised: {reason}")
-        return [_Waiting(Group((task.job,), alone), anew=True) for task in running.open]
+        asked = [part for part in before.reason.split("; ") if part.startswith("asked for")]
+        alone = Driver("graph" if before.captured else "eager", "; ".join([f"not vectorised: {reason}", *asked]))
+        groups = [Group((task.job,), alone) for task in running.open]
+        remember_groups(groups, self._store, self._known.keys() - self._told)  # or they would go together again
+        return [_Waiting(group, anew=True) for group in groups]
 
     def _lost(self, running: _Running, error: BaseException | None) -> Iterator[Record]:
         """The record of a job whose process could not write it."""
@@ -329,7 +352,7 @@ class Crew:
 
     def _end(self) -> Iterator[Record]:
         """Ask all that runs to write its checkpoint and end, and wait for that, but not for ever."""
-        self._leases.stop_file.touch()
+        self._leases.ask_to_stop()
         if self._running:
             self._view.stopping(len(self._running))
         until = time.monotonic() + STOP_SECONDS

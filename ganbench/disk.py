@@ -11,6 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -61,9 +62,20 @@ def _write_atomically(path: Path, temporary: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+@cache
+def this_machine() -> str:
+    """What tells this machine, since it was started, and this container on it from all others."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        boot, namespace = f"{psutil.boot_time():.0f}", ""
+    return hashlib.sha256(f"{platform.node()} {boot} {namespace}".encode()).hexdigest()[:16]
+
+
 def temporary_for(path: Path) -> Path:
     """Beside `path`, where this process writes what is to be renamed to it."""
-    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+    return path.with_name(f".{path.name}.{this_machine()}.{os.getpid()}")
 
 
 def remove_temporary(folder: Path) -> None:
@@ -76,11 +88,10 @@ def remove_temporary(folder: Path) -> None:
 
 def is_abandoned(path: Path) -> bool:
     """Whether nobody can be writing any more to what has a temporary name. Raises OSError."""
-    ours = re.escape(platform.node())
-    named = re.fullmatch(rf"\..+\.(?P<node>{ours}|[^.]+)\.(?P<process>[0-9]{{1,9}})", path.name)
+    named = re.fullmatch(r"\..+\.(?P<machine>[0-9a-f]{16})\.(?P<process>[0-9]{1,9})", path.name)
     if named is None:  # somebody's own
         return False
-    if named["node"] == platform.node():
+    if named["machine"] == this_machine():
         return not psutil.pid_exists(int(named["process"]))
     return time.time() - path.lstat().st_mtime > LONG_SECONDS
 

@@ -7,6 +7,7 @@ import contextlib
 import faulthandler
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -74,6 +75,7 @@ class LocalProcesses:
         if error is None:
             self._pool.close()  # type: ignore[no-untyped-call]
         else:
+            self._supervisor.end_all()  # which Pebble would ask to end, and these processes do not listen
             self._pool.stop()  # type: ignore[no-untyped-call]  # kills what still runs: its attempts stay without a record, so they never happened
         self._pool.join()
         self._supervisor.end()
@@ -91,7 +93,7 @@ class LocalProcesses:
         Their records are in their attempts' folders afterwards. Else the future holds what became of them: Lost where
         the process came to a bad end, or why they could not be done together.
         """
-        given: Future[str] = self._schedule(_perform, tasks, timeout=limits.seconds)
+        given: Future[str] = self._schedule(_perform, tasks)
         told: Future[str] = Future()
         told.set_running_or_notify_cancel()
         watched = self._supervisor.watch(tasks, limits)
@@ -214,6 +216,9 @@ def _perform(tasks: Sequence[Task]) -> str:
             EventLog(task.attempt).write("process", pid=os.getpid())
     except OSError as error:
         raise storage_error(log, error) from error
+    for name in ("SIGTERM", "SIGHUP"):  # whoever sends these to all processes of a run means the run
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     limit_memory(first.memory_bytes)
     from ganbench.trial import perform
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -12,10 +13,14 @@ ASKING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interruption:
-    """In its block, those signals only set `asked`, the first time. Other threads than the main one can set none."""
+    """In its block, those signals only set `asked` and call `tell`, the first time.
 
-    def __init__(self) -> None:
+    Other threads than the main one can set none.
+    """
+
+    def __init__(self, tell: Callable[[], None] = lambda: None) -> None:
         self.asked = False
+        self._tell = tell
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -35,3 +40,4 @@ class Interruption:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        self._tell()

@@ -28,6 +28,7 @@ from typing import Any, Literal, Self
 
 import psutil
 
+from ganbench.disk import this_machine
 from ganbench.errors import ResultsError
 from ganbench.guard import end_marked
 
@@ -35,7 +36,7 @@ LEASE_SECONDS = 60.0
 """A runner that has not touched its file for so long counts as dead, wherever it is."""
 
 BEAT_SECONDS = 5.0
-SAME_START_SECONDS = 2.0
+SAME_START = 2.0
 """How far two readings of one process's start may be apart; a number that is used again starts later than that."""
 
 MARK = "GANBENCH_RUNNER"
@@ -65,7 +66,7 @@ class Owner:
     @property
     def is_here(self) -> bool:
         """Whether it ran on this machine, where process numbers mean the same."""
-        return bool(self.machine) and self.machine == _machine()
+        return bool(self.machine) and self.machine == this_machine()
 
     @property
     def is_gone(self) -> bool:
@@ -75,7 +76,7 @@ class Owner:
         try:
             process = psutil.Process(self.pid)
             zombie = process.status() == psutil.STATUS_ZOMBIE
-            return zombie or abs(process.create_time() - self.started) > SAME_START_SECONDS
+            return zombie or abs(start_of(self.pid) - self.started) > SAME_START
         except psutil.NoSuchProcess:
             return True
         except psutil.Error:
@@ -115,8 +116,10 @@ class Watch:
         now = time.monotonic()
         try:
             touched = path.stat().st_mtime
-        except OSError:
+        except FileNotFoundError:
             return "gone"
+        except OSError:  # out of reach for a while
+            return "alive"
         before, since = self._seen.get(path, (touched, now))
         if before != touched:
             since = now
@@ -140,10 +143,9 @@ class Leases:
 
     def __enter__(self) -> Self:
         mine = psutil.Process()
-        owner = Owner(self.runner, platform.node(), _machine(), mine.pid, mine.create_time())
+        owner = Owner(self.runner, platform.node(), this_machine(), mine.pid, start_of(mine.pid))
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.write_text(json.dumps(vars(owner), indent=1), encoding="utf-8")
+            self._announce(json.dumps(vars(owner), indent=1))
         except OSError as error:
             _remove(self._file)
             raise ResultsError(
@@ -163,6 +165,18 @@ class Leases:
             _remove(path)
         with contextlib.suppress(OSError):
             self._file.parent.rmdir()
+
+    def _announce(self, text: str) -> None:
+        """Write who this runner is; again, where one that has just ended took the folder with it."""
+        for again in (True, True, False):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._file.write_text(text, encoding="utf-8")
+            except FileNotFoundError:
+                if not again:
+                    raise
+            else:
+                return
 
     def claim(self, folder: Path) -> tuple[Claim | None, Life | None]:
         """A claim to the key of that folder, and how it was with the runner that had it; None if another one has it.
@@ -205,6 +219,11 @@ class Leases:
             for path in _claims(claim.folder):  # the lowest first, and so one's own last
                 if _number(path) <= _number(claim.path):
                     _remove(path)
+
+    def ask_to_stop(self) -> None:
+        """Let trials see that they are to write their checkpoints and end."""
+        with contextlib.suppress(OSError):  # then they are ended when their time is over
+            self.stop_file.touch()
 
     def sweep(self) -> None:
         """Remove what runners left that are certainly gone, and end their processes: claims, files, stop files."""
@@ -275,14 +294,13 @@ def _typed(found: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def _machine() -> str:
-    """What tells this machine, since it was started, and this container on it from all others."""
+def start_of(pid: int) -> float:
+    """When a process was started: on Linux in ticks since the machine was, which no setting of its clock changes."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = Path("/proc/self/ns/pid").readlink().name
-    except OSError:
-        boot, namespace = f"{psutil.boot_time():.0f}", ""
-    return f"{platform.node()} {boot} {namespace}"
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return float(told.rpartition(")")[2].split()[19])  # the 22nd, counted from before the name in brackets
+    except (OSError, ValueError, IndexError):
+        return psutil.Process(pid).create_time()
 
 
 def _newest_claim(folder: Path) -> Path | None:

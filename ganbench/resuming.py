@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from ganbench.assignments import GROUPS, Assignment, assignment_of, read_groups, write_groups
 from ganbench.drivers import Driver, Wish
@@ -20,7 +20,7 @@ def begun_before(jobs: Sequence[Job], store: Store, wish: Wish, *, gpus: bool) -
     by_key = {job.key: job for job in jobs if isinstance(job, Trial)}
     begun = [found for key in by_key if (attempt := store.unfinished(key)) and (found := assignment_of(attempt))]
     groups, taken = [], set[str]()
-    for assignment in [*begun, *read_groups(store.path)]:
+    for assignment in [*read_groups(store.path), *begun]:  # the former knows of those that were parted meanwhile
         wanted = [key for key in assignment.together if key in by_key]
         if not wanted or taken.intersection(assignment.together) or not _fits(assignment.driver, wish, gpus=gpus):
             continue
@@ -32,12 +32,16 @@ def begun_before(jobs: Sequence[Job], store: Store, wish: Wish, *, gpus: bool) -
     return tuple(groups)
 
 
-def remember_groups(groups: Iterable[Group], store: Store) -> None:
-    """Write down who is to train with whom, beside what was written down before and is not replaced by it."""
+def remember_groups(groups: Iterable[Group], store: Store, to_do: Collection[str] = ()) -> None:
+    """Write down who is to train with whom, beside what was written down before and is not replaced by it.
+
+    What is recorded is forgotten, unless it is `to_do` again.
+    """
     new = [Assignment(group.driver, tuple(job.key for job in group.jobs)) for group in groups if _is_of_trials(group)]
     keys = {key for assignment in new for key in assignment.together}
     old = [assignment for assignment in read_groups(store.path) if not keys.intersection(assignment.together)]
-    left = [assignment for assignment in (*old, *new) if _has_open(assignment, store)]
+    wanted = set(to_do)
+    left = [one for one in (*old, *new) if wanted.intersection(one.together) or _has_open(one, store)]
     if left:
         write_groups(store.path, left)
     else:

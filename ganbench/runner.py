@@ -100,9 +100,9 @@ def run(
         new = [job for job in jobs if job.key not in taken]
         surveyed = _survey(to_survey(new, settings.driver, machine), settings, machine, view)
         groups = (*begun, *schedule(new, surveyed, settings.driver, machine))
-        remember_groups(groups, store)
+        remember_groups(groups, store, {job.key for job in jobs})
         places = slots(groups, surveyed, machine)
-        with _executor(settings, len(places)) as executor, Interruption() as interruption:
+        with _executor(settings, len(places)) as executor, Interruption(leases.ask_to_stop) as interruption:
             before = recorded_now(jobs, store) if recorded is None else recorded
             crew = Crew(executor, store, leases, settings, view, {job.key: before[job.key] for job in jobs})
             records = list(crew.work(groups, places, interruption))

@@ -5,6 +5,8 @@ Giving a state back writes into the objects that there are: views of them, and w
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -131,7 +133,15 @@ def beyond_words(part: object) -> State:
     own = (
         {name: value for name, value in vars(part).items() if _is_own(part, name)} if hasattr(part, "__dict__") else {}
     )
-    return {name: repr(value) for name, value in own.items() if _written(value) is _NOTHING}
+    return {name: _looks(value) for name, value in own.items() if _written(value) is _NOTHING}
+
+
+def _looks(value: object) -> str:
+    """What changes with anything that an object holds, as far as it can be told. What is pickled is never read."""
+    try:
+        return hashlib.sha256(pickle.dumps(value)).hexdigest()
+    except Exception:  # noqa: BLE001 - whatever an object of a plugin's raises that is not made for it
+        return repr(value)
 
 
 def hold(part: object, state: State) -> None:
@@ -140,11 +150,11 @@ def hold(part: object, state: State) -> None:
         current = vars(part).get(name)
         if isinstance(current, torch.Generator):
             current.set_state(saved["generator"].cpu())
-        elif isinstance(current, Tensor) and isinstance(saved, Tensor) and current.shape == saved.shape:
+        elif isinstance(current, Tensor) and _is_tensor(saved) and current.shape == saved["values"].shape:
             with torch.no_grad():
-                current.copy_(saved)
+                current.copy_(saved["values"])
         elif not _same(_written(current), saved):
-            object.__setattr__(part, name, _read(saved, current))
+            object.__setattr__(part, name, _read(saved))
 
 
 class _Nothing:
@@ -162,9 +172,10 @@ def _written(value: object) -> Any:
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, Tensor):
-        return value.detach() if not isinstance(value, nn.Parameter) else _NOTHING
+        kept = {"values": value.detach(), "device": str(value.device)}
+        return _NOTHING if isinstance(value, nn.Parameter) else kept
     if isinstance(value, torch.Generator):
-        return {"generator": value.get_state()}
+        return {"generator": value.get_state(), "device": str(value.device)}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return {"array": torch.from_numpy(value.copy()), "type": value.dtype.str}
     if isinstance(value, list | tuple):
@@ -177,21 +188,25 @@ def _written(value: object) -> Any:
     return _NOTHING
 
 
-def _read(saved: Any, current: object) -> Any:
-    if isinstance(saved, Tensor):
-        return saved.to(current.device) if isinstance(current, Tensor) else saved
+def _is_tensor(saved: object) -> bool:
+    return isinstance(saved, Mapping) and "values" in saved and "device" in saved
+
+
+def _read(saved: Any) -> Any:
     if not isinstance(saved, Mapping):
         return saved
+    if _is_tensor(saved):
+        return saved["values"].to(saved["device"])
     if "generator" in saved:
-        generator = torch.Generator()
-        generator.set_state(saved["generator"])
+        generator = torch.Generator(saved["device"])
+        generator.set_state(saved["generator"].cpu())
         return generator
     if "array" in saved:
         return saved["array"].numpy().astype(saved["type"])
     if "items" in saved:
-        items = [_read(item, None) for item in saved["items"]]
+        items = [_read(item) for item in saved["items"]]
         return tuple(items) if saved["type"] == "tuple" else items
-    return {key: _read(item, None) for key, item in saved["pairs"].items()}
+    return {key: _read(item) for key, item in saved["pairs"].items()}
 
 
 def _same(one: Any, other: Any) -> bool:

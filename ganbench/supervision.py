@@ -32,26 +32,40 @@ class Watched:
         self._loss: Lost | None = None
         self._kills = _oom_kills()
         self._pid: int | None = None
+        self._earlier = last_event(self._attempts[0], "process") if self._attempts else {}
+        self._began: float | None = None
         self._sign: tuple[int, int] | None = None
         self._since = time.monotonic()
 
     def pid(self) -> int | None:
         """The process's number, once it has told it."""
         if self._pid is None and self._attempts:
-            told = last_event(self._attempts[0], "process").get("pid")
-            self._pid = told if isinstance(told, int) and told > 1 else None
+            event = last_event(self._attempts[0], "process")
+            told = event.get("pid") if event != self._earlier else None  # of an attempt that was cut short: long gone
+            if isinstance(told, int) and told > 1:
+                self._pid, self._began = told, time.monotonic()
         return self._pid
+
+    def end(self) -> None:
+        """End the process, whatever it is at."""
+        end_group(self.pid(), spare_leader=False)
 
     def look(self) -> None:
         """End the process if it is beyond a limit."""
-        loss = self._too_large() or self._silent()
+        loss = self._too_late() or self._too_large() or self._silent()
         if loss is not None and self.pid() is not None:
             self._loss = loss
-            end_group(self.pid(), spare_leader=False)
+            self.end()
 
     def loss(self, error: BaseException) -> BaseException:
         """What to record, where `error` says no more than that the process is gone; `error` itself where it does."""
-        return self._loss or lost(error, self.limits.seconds, starved=_oom_kills() > self._kills)
+        return self._loss or lost(error, starved=_oom_kills() > self._kills)
+
+    def _too_late(self) -> Lost | None:
+        limit = self.limits.seconds
+        if limit is None or self.pid() is None or self._began is None or time.monotonic() - self._began <= limit:
+            return None
+        return Lost("timeout", f"the trial took longer than {limit:g} s, its limit")
 
     def _too_large(self) -> Lost | None:
         limit = self.limits.memory_bytes
@@ -102,6 +116,13 @@ class Supervisor:
         """Look at it no more."""
         with self._lock, contextlib.suppress(ValueError):
             self._watched.remove(watched)
+
+    def end_all(self) -> None:
+        """End all processes that are looked at."""
+        with self._lock:
+            watched = list(self._watched)
+        for each in watched:
+            each.end()
 
     def end(self) -> None:
         """Look at nothing any more."""

@@ -37,5 +37,7 @@ def warm_up() -> None:
     software()
 
 
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the runner's to act upon, not each process's
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # an interruption is the runner's to act upon, not each process's
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
 warm_up()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from ganbench import leases
+from ganbench.disk import this_machine
 from ganbench.leases import CLAIM, RUNNERS, Owner
 
 HOURS = 3 * 3600.0
@@ -27,8 +27,8 @@ def ended_process():
 
 def owner(*, here=True, gone=False):
     """A runner of this machine or another one, at work or gone."""
-    machine, pid = leases._machine() if here else "elsewhere", ended_process() if gone else os.getpid()
-    started = leases.psutil.Process().create_time()
+    machine, pid = this_machine() if here else "elsewhere", ended_process() if gone else os.getpid()
+    started = leases.start_of(os.getpid())
     return Owner("ab" * 16, "somewhere", machine, pid, started)
 
 
@@ -60,7 +60,7 @@ def put_checkpoint(store, *keys):
 def put_temporary(folder, *, ended=True):
     """What a process of this machine was about to rename to curve.parquet."""
     pid = ended_process() if ended else os.getpid()
-    path = folder / f".curve.parquet.{platform.node()}.{pid}"
+    path = folder / f".curve.parquet.{this_machine()}.{pid}"
     path.write_bytes(b"PAR1")
     return path
 

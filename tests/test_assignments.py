@@ -86,13 +86,13 @@ def test_seeds_whose_company_is_not_asked_for_now_begin_anew(store):
     assert begun_before(jobs[1:], store, "auto", gpus=False) == ()
 
 
-def test_how_an_attempt_was_begun_counts_for_more_than_how_it_was_meant_to_be(store):
+def test_seeds_that_were_parted_stay_apart_though_their_attempts_were_begun_together(store):
     jobs = seeds(0, 1)
     store.path.mkdir()
-    remember_groups([Group(tuple(jobs), TOGETHER)], store)
-    alone = Driver("eager", "not vectorised: they could not go on together")
     for job in jobs:
-        Assignment(alone, (job.key,)).write(store.begin(job))
+        Assignment(TOGETHER, keys(jobs)).write(store.begin(job))
+    alone = Driver("eager", "not vectorised: they could not go on together")
+    remember_groups([Group((job,), alone) for job in jobs], store)
     assert [(group.driver, keys(group.jobs)) for group in begun_before(jobs, store, "auto", gpus=False)] == [
         (alone, (job.key,)) for job in jobs
     ]
@@ -113,6 +113,23 @@ def test_what_was_begun_otherwise_than_is_asked_for_now_begins_anew(store, drive
     store.path.mkdir()
     remember_groups([Group(tuple(jobs), driver)], store)
     assert bool(begun_before(jobs, store, wish, gpus=gpus)) == taken
+
+
+def test_without_a_plan_attempts_go_on_as_they_were_begun(store):
+    jobs = seeds(0, 1)
+    for job in jobs:
+        Assignment(TOGETHER, keys(jobs)).write(store.begin(job))
+    (group,) = begun_before(jobs, store, "auto", gpus=False)
+    assert (group.driver, keys(group.jobs)) == (TOGETHER, keys(jobs))
+
+
+def test_groups_of_what_is_recorded_and_to_be_done_again_are_kept_while_it_is(store):
+    (job,) = seeds(0)
+    commit(store, job, Outcome())
+    remember_groups([Group((job,), TOGETHER)], store)
+    assert read_groups(store.path) == []
+    remember_groups([Group((job,), TOGETHER)], store, {job.key})
+    assert [found.together for found in read_groups(store.path)] == [(job.key,)]
 
 
 def test_groups_are_forgotten_with_their_last_record_and_others_are_kept(store):

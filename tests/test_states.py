@@ -129,6 +129,8 @@ class Part:
         self.array = np.arange(seed, dtype=np.int32)
         self.seen = [torch.ones(seed)]
         self.queue = deque(range(seed))
+        self.later = None if seed == 5 else torch.ones(1)
+        self.drawn = np.random.default_rng(seed)
 
 
 def test_an_object_gets_back_what_it_keeps_and_its_generators_stay_its_own():
@@ -143,6 +145,7 @@ def test_an_object_gets_back_what_it_keeps_and_its_generators_stay_its_own():
         np.int32,
     )
     assert [tensor.tolist() for tensor in other.seen] == [[1, 1, 1]]
+    assert other.later.tolist() == [1]
     assert other.rng is rng
     assert torch.equal(torch.rand(2, generator=other.rng), expected)
 
@@ -153,5 +156,8 @@ def test_what_cannot_be_written_down_is_seen_to_change():
     before = beyond_words(part)
     part.count += 1
     assert beyond_words(part) == before
+    part.drawn.random()
+    assert beyond_words(part) != before
+    before = beyond_words(part)
     part.queue.append(9)
     assert beyond_words(part) != before

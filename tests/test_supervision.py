@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -80,9 +81,10 @@ def watched(tmp_path):
     def watch(limits, pid=None):
         attempt = Store(tmp_path).begin(trial())
         log = EventLog(attempt, trial().budget)
+        one = Watched([Task(trial(), attempt, Places(), "cpu")], limits)
         if pid is not None:
             log.write("process", pid=pid)
-        return Watched([Task(trial(), attempt, Places(), "cpu")], limits), log
+        return one, log
 
     return watch
 
@@ -128,6 +130,27 @@ def test_a_job_that_waits_for_a_process_is_not_silent(watched):
     one, _ = watched(Limits(silent_seconds=0.0))
     one.look()
     assert one.loss(OSError("nothing was done to it")).args == ("nothing was done to it",)
+
+
+def test_a_process_that_takes_too_long_is_ended(sleeper, watched):
+    one, _ = watched(Limits(seconds=0.2), sleeper.pid)
+    one.look()
+    assert sleeper.poll() is None
+    time.sleep(0.3)
+    one.look()
+    assert sleeper.wait(timeout=5) == -signal.SIGKILL
+    assert one.loss(expired(-9)).message == "the trial took longer than 0.2 s, its limit"
+
+
+def test_the_process_of_an_attempt_that_was_cut_short_is_not_taken_for_the_one_that_goes_on(sleeper, watched, tmp_path):
+    _, log = watched(Limits(), sleeper.pid)
+    attempt = next(Store(tmp_path).attempts())
+    one = Watched([Task(trial(), attempt, Places(), "cpu")], Limits(memory_bytes=1))
+    one.look()
+    assert one.pid() is None
+    assert sleeper.poll() is None
+    log.write("process", pid=os.getpid())
+    assert one.pid() == os.getpid()
 
 
 def test_a_process_that_takes_too_much_memory_is_ended(sleeper, watched):

@@ -226,10 +226,10 @@ def test_what_an_ended_process_was_about_to_write_is_left_over_and_what_a_living
 
 
 def test_folders_that_were_about_to_be_renamed_go_with_all_that_is_in_them(store, recorded):
-    temporary = recorded.path.parent / ".3.elsewhere.12"
+    temporary = recorded.path.parent / ".3.0123456789abcdef.12"
     shutil.copytree(recorded.path, temporary)
     make_old(temporary)
-    assert found(store) == [("runs/KEY/.3.elsewhere.12", "temporary")]
+    assert found(store) == [("runs/KEY/.3.0123456789abcdef.12", "temporary")]
     collect(store.path, waste_at(store.path, ALL))
     assert not temporary.exists()
 
