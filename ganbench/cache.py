@@ -180,7 +180,7 @@ def _write(path: Path, identity: Identity, computed: Mapping[str, Tensor]) -> di
     """Put the tensors at `path`, whole or not at all, and give them as they are read from there."""
     tensors = on_cpu(computed)
     try:
-        write(path, tensors, {"identity": identity})
+        write(path, tensors, {"identity": json.loads(json.dumps(identity, sort_keys=True))})
     except OSError as error:  # the disk is full, perhaps
         logger.warning("not kept in the cache (%s): %s", error, path)
         return tensors

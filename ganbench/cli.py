@@ -155,7 +155,7 @@ def _interrupted(planned: Plan, folder: Path) -> str:
     recorded = sum(store.latest(job.key) is not None for job in jobs)
     begun = sum(store.unfinished(job.key) is not None for job in jobs)
     typed = [argument for argument in sys.argv[1:] if argument != "--force"]  # which would do all again
-    kept = f", {begun} {'is' if begun == 1 else 'are'} kept as far as they came" if begun else ""
+    kept = f", {begun} {'is kept as far as it' if begun == 1 else 'are kept as far as they'} came" if begun else ""
     return f"Interrupted. {recorded} of {len(jobs)} are recorded{kept}. To go on: {shlex.join(['ganbench', *typed])}"
 
 

@@ -106,6 +106,7 @@ def run(
             before = recorded_now(jobs, store) if recorded is None else recorded
             crew = Crew(executor, store, leases, settings, view, {job.key: before[job.key] for job in jobs})
             records = list(crew.work(groups, places, interruption))
+        leases.sweep()  # what other runs have left meanwhile that are dead now
         _tidy(store)
     shares = [record.costs["processor_share"] for record in records if "processor_share" in record.costs]
     if shares and not gpus and statistics.median(shares) < BUSY:

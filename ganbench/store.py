@@ -33,6 +33,9 @@ GENERATOR = "generator.safetensors"
 SAMPLES = re.compile(r"samples-.*\.png")
 CHECKPOINTS = "checkpoints"
 
+NOISE = "Extension modules: "
+"""How the longest line begins of what Python leaves of a crash, which says nothing of it."""
+
 LOG_LINES, LOG_CHARACTERS = 20, 2000
 """How much of the log of what did not end well stands in its record."""
 
@@ -236,7 +239,8 @@ def _last_lines(log: Path) -> str:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 4 * (LOG_CHARACTERS + 1)))  # no character has more than 4 bytes in UTF-8
         text = file.read().decode("utf-8", errors="replace")
-    lines = text.replace("\r\n", "\n").rstrip().split("\n")[-LOG_LINES:]
+    lines = [line for line in text.replace("\r\n", "\n").rstrip().split("\n") if not line.startswith(NOISE)]
+    lines = lines[-LOG_LINES:]
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", "\n".join(lines)[-LOG_CHARACTERS:])
 
 

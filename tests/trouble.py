@@ -48,12 +48,16 @@ samples = 500
 """
 """20 trials: seeds together, parts that remember, an augmentation that draws, a method that trains alone."""
 
-EIGHT = TWENTY.replace('"twenty"', '"eight"').replace(
-    """    "nonsaturating + r1(gamma=0.1)",
+EIGHT = (
+    TWENTY.replace('"twenty"', '"eight"')
+    .replace("steps = 400", "steps = 1500")
+    .replace(
+        """    "nonsaturating + r1(gamma=0.1)",
     "nonsaturating + lecam",
     "hinge + instance-noise",
 """,
-    "",
+        "",
+    )
 )
 
 OF_TIME = ("seconds", "per_second", "_share", "memory", "_at", "path", "suite", "joules", "utilisation")

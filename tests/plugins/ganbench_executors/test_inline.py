@@ -8,6 +8,7 @@ from commands import ganbench, records, write_suite
 from small import ODD
 
 from ganbench import trial
+from ganbench.terms import Limits
 from ganbench_executors import ganbench_executors
 from ganbench_executors.inline import Inline
 
@@ -79,7 +80,7 @@ def test_jobs_are_carried_out_where_and_when_they_are_handed_in(monkeypatch):
     given = []
     monkeypatch.setattr(trial, "perform", lambda tasks: given.append((tasks, os.getpid())) or "no rule")
     with Inline(3) as executor:
-        future = executor.submit(["a task"], seconds=0.001)
+        future = executor.submit(["a task"], Limits(seconds=0.001))
         assert future.done()
     assert future.result() == "no rule"
     assert given == [(["a task"], os.getpid())]
