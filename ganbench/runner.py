@@ -94,6 +94,7 @@ def run(
     gpus = _prepared(jobs, settings, view)
     with Leases(store.path) as leases:
         leases.sweep()
+        _remove_temporary(store)  # or what was killed while it wrote fills a disk that was full already
         machine = Machine(default_workers(), gpus, settings.workers, settings.per_device)
         begun = begun_before(jobs, store, settings.driver, gpus=bool(gpus))
         taken = {job.key for group in begun for job in group.jobs}
@@ -135,14 +136,18 @@ def clear_up(store: Store) -> None:
 def _tidy(store: Store) -> None:
     """Remove what only serves to go on, once there is nothing to go on with."""
     remember_groups((), store)
-    for folder in (store.path, store.path / CHECKPOINTS):
-        remove_temporary(folder)
+    _remove_temporary(store)
     for path in (store.path / CHECKPOINTS).glob("*.safetensors"):
         if not _is_needed(path, store):
             path.unlink(missing_ok=True)
     if not (store.path / GROUPS).exists():
         with contextlib.suppress(OSError):
             (store.path / CHECKPOINTS).rmdir()
+
+
+def _remove_temporary(store: Store) -> None:
+    for folder in (store.path, store.path / CHECKPOINTS):
+        remove_temporary(folder)
 
 
 def _is_needed(checkpoint: Path, store: Store) -> bool:

@@ -12,7 +12,7 @@ import sys
 
 from trouble import Command, differences, outcome, residue
 
-STEP = 48 * 1024
+STEP = 160 * 1024
 """Bytes by which there is more room each time: less than most of a run's files take together."""
 
 MOST_STEPS = 400
