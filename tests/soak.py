@@ -48,7 +48,7 @@ import ganbench
 
 PARTS = ("kills", "pairs", "harms", "disk", "properties")
 
-BEGIN, END = "<!-- soak:begin -->", "<!-- soak:end -->"
+BEGIN, END = "<!-- begin: soak -->", "<!-- end -->"
 
 
 @dataclass
