@@ -171,7 +171,7 @@ def page(rows, started):
     lines += [row.cells() for row in rows]
     software = f"Python {platform.python_version()}, torch {torch.__version__}"
     where = f"{platform.system()}, {psutil.cpu_count()} cores, {software}"
-    return "\n".join([f"Made on {started} by `tox -e soak`: {where}.", "", *lines])
+    return "\n".join([f"Made on {started} by `tests/soak.py`, with the parts that the table names: {where}.", "", *lines])
 
 
 def kept(path, rows):
