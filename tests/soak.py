@@ -171,7 +171,8 @@ def page(rows, started):
     lines += [row.cells() for row in rows]
     software = f"Python {platform.python_version()}, torch {torch.__version__}"
     where = f"{platform.system()}, {psutil.cpu_count()} cores, {software}"
-    return "\n".join([f"Made on {started} by `tests/soak.py`, with the parts that the table names: {where}.", "", *lines])
+    told = f"Made on {started} by `tests/soak.py`, with the parts that the table names: {where}."
+    return "\n".join([told, "", *lines])
 
 
 def kept(path, rows):
