@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read as the numerical libraries load, hence before they are imported
@@ -12,6 +13,12 @@ import torch
 from distributions import put_module, put_third_party
 
 torch.set_num_threads(1)
+
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+for number in ENDING:  # what starts the tests may ignore them or hold them back, and those it starts would do likewise
+    signal.signal(number, signal.SIG_DFL)
+if hasattr(signal, "pthread_sigmask"):
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ from fabricate import Outcome, commit
 from safetensors.torch import load_file, save_file
 from small import ODD, performed, trial
 
+from ganbench import supervision
 from ganbench.assignments import Assignment
 from ganbench.drivers import Driver
 from ganbench.reproduce import company_of, weight_distances
@@ -149,7 +150,8 @@ def test_a_trial_that_was_killed_is_compared_by_how_it_ends(results):
     assert "killed" in result.out
 
 
-def test_a_trial_that_ran_out_of_time_has_that_time_again(results):
+def test_a_trial_that_ran_out_of_time_has_that_time_again(results, monkeypatch):
+    monkeypatch.setattr(supervision, "LOOK_SECONDS", 0.01)  # or so short a trial would be over before it is looked at
     attempt = attempt_at(results, loss="noisy")
     edit(attempt, RECORD, status="timeout", scores=[], costs={"wall_seconds": 0.01})
     result = reproduce(results, attempt, "--plugin", ODD, "--format", "json")

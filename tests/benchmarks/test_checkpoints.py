@@ -26,6 +26,8 @@ def test_a_checkpoint_every_minute_takes_a_fraction_of_what_it_may(benchmark, tm
     for _ in range(3):
         engine.step()
     benchmark(lambda: write_checkpoint(tmp_path / "c.safetensors", {"trials": [made.key]}, engine.state()))
-    share = benchmark.stats.stats.median / USUAL_SECONDS
-    benchmark.extra_info["share"] = share
-    assert share < DEAREST < SHARE
+    assert (tmp_path / "c.safetensors").stat().st_size > 0
+    if benchmark.enabled:  # it measures nothing where several processes run tests side by side
+        share = benchmark.stats.stats.median / USUAL_SECONDS
+        benchmark.extra_info["share"] = share
+        assert share < DEAREST < SHARE
