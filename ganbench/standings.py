@@ -115,7 +115,7 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
         return f"{said} Some variants ran one seed only, and one seed cannot tell them apart."
     tied = [names[i] for i in leading_group(ranking) if i != leader]
     if not tied:
-        return f"{said} No other variant's interval reaches it."
+        return f"{said} It is separated from every other variant."
     return f"{said} These seeds do not separate it from {_enumerated(tied)}."
 
 
@@ -137,14 +137,9 @@ def has_metric_noise(ranking: pd.DataFrame) -> bool:
 
 
 def leading_group(ranking: pd.DataFrame) -> list[Any]:
-    """The index of the best variant, then of those whose intervals reach its interval; empty if every one failed."""
+    """The index of the variants that no other is decided to be better than, the best first; empty if every one failed."""
     complete = _complete(trials_of(ranking))
-    if complete.empty:
-        return []
-    leader = complete.iloc[0]
-    lower = ranking["direction"].iloc[0] == "lower"
-    beyond = complete["low"] > leader["high"] if lower else complete["high"] < leader["low"]
-    return list(complete.index[~beyond])
+    return list(complete.index[complete["rank_low"] == 1])
 
 
 def _complete(trials: pd.DataFrame) -> pd.DataFrame:
