@@ -90,17 +90,18 @@ def compare(values: Matrix, pairs: tuple[NDArray[np.intp], NDArray[np.intp]] | N
 
 
 def prior_of(values: Matrix) -> Prior:
-    """What all pairs of variants say together of how seeds differ; nothing where there are fewer than three variants."""
+    """What all pairs of variants say together of how seeds differ: nothing where there are fewer than three."""
     if len(values) < 3:
         return NOTHING_KNOWN
     seeds, _, squares = _differences(values, *np.triu_indices(len(values), 1))
     known = seeds > 1
     freedom = seeds[known] - 1.0
-    variance = squares[known] / freedom
+    variance: Vector = squares[known] / freedom
     typical = float(np.median(variance)) if variance.size else 0.0
     if variance.size < 3 or typical == 0:
         return NOTHING_KNOWN
-    fitted = _fit(np.maximum(variance, LEAST_SPREAD * typical), freedom)
+    variance[variance < LEAST_SPREAD * typical] = LEAST_SPREAD * typical
+    fitted = _fit(variance, freedom)
     # However alike the spreads are, all pairs together know no more than the seeds of all variants do.
     most = max(_residual_freedom(values) - float(freedom.max()), 0.0)
     return Prior(fitted.variance, PRIOR_WEIGHT * min(fitted.freedom, most))
@@ -112,7 +113,7 @@ def decided(p: Vector, level: float = LEVEL) -> NDArray[np.bool_]:
         return np.asarray(holm(p) < level)
 
 
-def order(values: Matrix, direction: str, groups: Sequence[float] | None = None) -> NDArray[np.bool_]:
+def order(values: Matrix, direction: str, groups: Vector | None = None) -> NDArray[np.bool_]:
     """A matrix (variants, variants): where the row's variant is better than the column's, and the seeds decide it.
 
     All pairs are judged together: of variants that do not differ, any two are told apart in one ranking of twenty. With
@@ -122,7 +123,7 @@ def order(values: Matrix, direction: str, groups: Sequence[float] | None = None)
     better = np.zeros((count, count), dtype=bool)
     first, second = np.triu_indices(count, 1)
     if groups is not None:
-        alike = np.asarray(groups)[first] == np.asarray(groups)[second]
+        alike = groups[first] == groups[second]
         first, second = first[alike], second[alike]
     pairs = compare(values, (first, second))
     sign = 1 if direction == "lower" else -1

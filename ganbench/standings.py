@@ -137,7 +137,7 @@ def has_metric_noise(ranking: pd.DataFrame) -> bool:
 
 
 def leading_group(ranking: pd.DataFrame) -> list[Any]:
-    """The index of the variants that no other is decided to be better than, the best first; empty if every one failed."""
+    """The index of the variants that no other is known to beat, the best first; empty if every one failed."""
     complete = _complete(trials_of(ranking))
     return list(complete.index[complete["rank_low"] == 1])
 

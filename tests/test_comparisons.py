@@ -136,7 +136,7 @@ def test_what_is_decided_turns_with_the_direction():
 
 def test_variants_of_different_groups_are_not_judged():
     values = np.array([[1.0, 1.1, 1.3], [9.0, 9.2, 9.1], [1.2, 1.0, 1.1]])
-    assert order(values, "lower", [1, 0.5, 1]).sum() == 0
+    assert order(values, "lower", np.array([1, 0.5, 1])).sum() == 0
 
 
 def test_a_pair_that_alone_would_be_decided_may_not_be_among_many():
