@@ -107,10 +107,7 @@ def tables(rounds: int = 2_000) -> str:
         [[variants, *(found(rounds // 4, n, variants) for n in SEEDS)] for variants in VARIANTS],
     )
     parts = (
-        (
-            f"How often an interval holds the truth ({many:,} experiments for means and probabilities, {rounds:,} rankings "
-            "for ratios):"
-        ),
+        f"How often an interval holds the truth ({many:,} experiments, {rounds:,} rankings for ratios):",
         first,
         f"How often a ranking in which nothing differs tells any two variants apart ({rounds:,} rankings):",
         second,
