@@ -44,6 +44,6 @@ def tabulated(rows: Iterable[dict], rules: Mapping[str, Mapping[str, str]] = FCD
             frame[name] = pd.to_datetime(column, utc=True)
         else:
             frame[name] = column.astype(REAL).astype(dtype)
-    measured = dict.fromkeys(set(frame["dataset"]), {name: {} for name in rules})
+    measured = {dataset: {name: {} for name in rules} for dataset in set(frame["dataset"])}
     frame.attrs = {"results": "s", "scores": dict(rules), "measured": {"s": measured}}
     return frame

@@ -11,7 +11,7 @@ from ganbench.factorial import cell_means, fit_levels, interact
 from ganbench.multiplicity import holm
 
 YIELD = np.array([[28, 25, 27], [36, 32, 32], [18, 19, 23], [31, 30, 29]], dtype=float)
-"""A chemical process: reactant and catalyst, low and high, three times each (Montgomery, chapter 6, the first example)."""
+"""A chemical process: reactant and catalyst, low and high, three times each (Montgomery, chapter 6)."""
 LEVELS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
 
 
@@ -155,7 +155,7 @@ def test_intervals_cover_the_truth_in_95_of_100_experiments_and_5_find_an_intera
         np.random.default_rng(8),
         fit_levels(levels, [2, 2, 3]),
     )
-    typical = truth[levels + [0, 2, 4]].sum(axis=1)
+    typical = truth[levels + np.array([0, 2, 4])].sum(axis=1)
     cells, blocks = (index.ravel() for index in np.indices((12, 3)))
     covered, found = [], 0
     for _ in range(600):
