@@ -225,10 +225,13 @@ def test_the_order_of_the_trials_does_not_matter():
 
 
 def test_scores_of_any_size_are_fitted():
-    plain = crossed(losses="ab")
-    rows = [{**row, "share": row["fcd"] * 1e200 * (-1) ** row["seed"]} for row in plain]
-    found = found_in([{name: cell for name, cell in row.items() if name != "fcd"} for row in rows], SHARE)
-    assert np.isfinite(found.levels[["effect", "low", "high"]]).all().all()
+    table = tabulated([{**row, "share": row["fcd"], "fcd": None} for row in crossed(losses="ab")], SHARE)
+    (ranking,) = rankings(board(table))
+    plain = effects(table, ranking).levels
+    huge = effects(table.assign(share=table["share"] * 2.0**700), ranking).levels  # squares are beyond float64
+    for name in ("effect", "low", "high"):
+        np.testing.assert_allclose(huge[name] / 2.0**700, plain[name], rtol=1e-9)
+    np.testing.assert_allclose(huge["p"], plain["p"], rtol=1e-9)
 
 
 def test_hostile_names_are_printable_in_what_is_told():
