@@ -112,6 +112,7 @@ def test_seeds_that_do_not_differ_at_all_decide_nothing():
 def test_numbers_beyond_float64_decide_nothing_and_raise_nothing():
     values = np.array([[1.7e308, -1.7e308], [-1.7e308, 1.7e308], [1.0, 2.0]])
     assert not order(values, "lower").any()
+    assert not order(np.array([[1e200, 2e200, 1.5e200], [1.5e200, 1e200, 2e200], [2e200, 2e200, 1e200]]), "lower").any()
 
 
 def test_a_pair_is_judged_the_same_in_either_order():
