@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ganbench.standings import trials_of
+from ganbench.statistics import once
 from ganbench.tables import COLUMNS, REAL, TEXT, WHOLE, Column
 
 VARIANT_KEY = ["variant", "recipe"]
@@ -34,7 +35,6 @@ def seed_runs(table: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:
     rows = table[(table["kind"] == "trial") & alike].copy()
     rows.attrs = {}  # pandas copies them at every step
     rows = rows.merge(ranked[VARIANT_KEY].drop_duplicates(), on=VARIANT_KEY)
-    rows = rows.sort_values(["finished_at", "suite", "key", "attempt"], na_position="first", kind="stable")
-    rows = rows.drop_duplicates([*VARIANT_KEY, "seed"], keep="last").sort_values([*VARIANT_KEY, "seed"])
+    rows = once(rows).sort_values([*VARIANT_KEY, "seed"], kind="stable")
     rows["value"] = rows[first["score"]]
     return pd.DataFrame(rows[list(RUN_COLUMNS)]).reset_index(drop=True)
