@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -77,7 +77,7 @@ class Portrait:
 
 def content_of(portrait: Portrait) -> bytes:
     """The portrait as the file has it. Raises ValueError for a number that is not finite."""
-    return json.dumps(asdict(portrait), separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(portrait, default=vars, separators=(",", ":"), allow_nan=False).encode()
 
 
 def read_portrait(folder: Path) -> Portrait | None:

@@ -137,7 +137,8 @@ def _neighbours(sitting: Sitting) -> tuple[Image.Image, Neighbours]:
     queries = torch.cat([_comparable(samples), _comparable(real)])
     others = torch.cat([_comparable(train[part]) for part in torch.split(searched, CHUNK)])
     distances, indices = nearest_images(queries, others, SHOWN_NEIGHBOURS, sitting.device)
-    rows = torch.cat([samples[:SHOWN, None], train[searched[indices[:SHOWN]]]], dim=1)  # (8, 1 + 5, C, H, W)
+    shown = samples[:SHOWN, None]
+    rows = torch.cat([shown, train[searched[indices[: len(shown)]]]], dim=1)  # (8, 1 + 5, C, H, W)
     nearest = _rounded(distances[:, 0])
     what = "Euclidean distance of the pixels, each from 0 to 1"
     reduced = "" if queries.shape[1:] == samples.shape[1:] else f", of images reduced to {LARGEST}×{LARGEST}"
