@@ -57,7 +57,7 @@ class Points:
 class Neighbours:
     """How far generated and held-out images are from the nearest of `of` training images; `distance` says what that is.
 
-    A generator that has learnt images by heart is nearer to them than held-out images are.
+    A generator that has learnt images by heart is nearer to them than held-out images are; so is one that blurs.
     """
 
     distance: Text

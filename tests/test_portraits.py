@@ -312,7 +312,7 @@ def test_the_interpolations_of_a_trial_lead_from_the_first_of_its_samples_to_the
     assert abs(first[:8, 9:17] - row[:8, -8:]).max() <= 1
 
 
-def test_a_classifier_of_other_classes_tells_nothing(tmp_path):
+def test_without_an_extractor_nothing_tells_classes_of_images(tmp_path):
     made = trial("digits", "hinge", DIGITS["generator"], DIGITS["discriminator"], samples=100, metrics=["frechet"])
     evaluation = replace(made.evaluation, extractor=None, metrics=())
     found = read_portrait(performed(replace(made, evaluation=evaluation), tmp_path).path)
