@@ -175,7 +175,9 @@ def test_no_more_than_five_hundred_of_each_side_are_written_down(tmp_path):
 
 def test_large_images_are_compared_small_and_shown_as_they_are(tmp_path):
     samples, train, heldout = images(4, 3, 64, 1), images(9, 3, 64, 2), images(4, 3, 64, 3)
-    portray(of_images(samples, train, heldout, generate=lambda latents, labels: samples[:1]), tmp_path)
+    told = []
+    portray(of_images(samples, train, heldout, generate=lambda *given: samples[:1], alive=told.append), tmp_path)
+    assert told == ["portrait"] * 4  # at the beginning, and for each part that is made small
     near = read_portrait(tmp_path).neighbours
     assert near.distance == "Euclidean distance of the pixels, each from 0 to 1, of images reduced to 32×32"
     assert max(near.samples) < by_hand(samples, train, 1)[0].min()  # noise that is averaged differs less
