@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ganbench.charts import COLOURS, javascript, plots
+from ganbench.charts import javascript, legend, plots
+from ganbench.charts_style import COLOURS
 from ganbench.standings import (
     has_metric_noise,
     lead_sentence,
@@ -58,7 +59,7 @@ def render_page(
     environment.filters["number"] = format_number
     sections = [_section(index, ranking, table, curves, meanings) for index, ranking in enumerate(rankings(board))]
     drawn = any(section["plots"] for section in sections)
-    scripts = [javascript(), _source(environment, "leaderboard.js")] if drawn else []
+    scripts = [_source(environment, "state.js"), javascript(), _source(environment, "plots.js")] if drawn else []
     return environment.get_template("leaderboard.html.j2").render(
         title=one_line(title),
         style=_source(environment, "leaderboard.css"),
@@ -133,6 +134,7 @@ def _section(
         "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
         "failures": _failures(runs),
         "plots": plots(ranking, runs, curves),
+        "legend": legend(ranking),
         "pictures": _pictures(placed, table),
         "scores": _score_facts(table, first["dataset"], meanings),
         "trainings": [row for row in placed if row["kind"] == "trial"],

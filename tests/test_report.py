@@ -212,7 +212,7 @@ def test_the_page_fetches_nothing(page):
 def test_the_page_allows_only_its_own_scripts(page):
     policy = next(meta["content"] for meta in Page(page).of("meta") if meta.get("http-equiv"))
     assert policy.startswith("default-src 'none'; img-src data:;")
-    assert policy.count("'sha256-") == 2
+    assert policy.count("'sha256-") == 3
     assert "unsafe-eval" not in policy
     assert "unsafe-inline" not in policy.partition("script-src")[2]
 
@@ -240,8 +240,8 @@ def test_the_page_has_samples_of_every_variant_and_reference(page):
 
 
 def test_a_page_has_a_plot_of_cost_and_of_each_curve(page):
-    specifications = [json.loads(script) for script in Page(page).scripts if script.lstrip().startswith('{"$schema"')]
-    assert len(specifications) == 4 + 4
+    drawn = [json.loads(script) for script in Page(page).scripts if script.lstrip().startswith('{"axes"')]
+    assert len(drawn) == 5 + 4
     assert page.count("fcd_digits while training") >= 1
     assert len(page) < 5_000_000
 
@@ -253,7 +253,7 @@ def test_a_failed_seed_is_drawn_to_its_end(results):
     curve = charts.plots(ranking, runs, load_curves(results))[1]
     points = next(iter(curve.specification["datasets"].values()))
     ends = [point for point in points if point["last"]]
-    assert {(round(point["x"], 1), point["label"]) for point in ends} == {(26.4, "dcgan / minimax")}
+    assert {(round(point["kimg"], 1), point["label"]) for point in ends} == {(26.4, "dcgan / minimax")}
     assert "cross" in curve.about
 
 
@@ -288,7 +288,7 @@ def test_hostile_names_are_only_ever_text(tmp_path, name):
     failure = fabricate.Outcome((), "error", name)
     fabricate.commit(store, fabricate.trial(Variant(network, network, Choice("x")), dataset=Choice(name)), failure)
     seen = Page(page_of(store.path))
-    assert len(seen.of("script")) == 2 + len(seen.of("figure"))
+    assert len(seen.of("script")) == 3 + len(seen.of("figure"))
     assert not any(key.startswith("on") for _, attributes in seen.elements for key in attributes)
     assert name in seen.text
 
@@ -402,7 +402,7 @@ def test_a_browser_draws_every_plot_under_the_pages_own_policy(chromium, page, t
         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri(),
     ]  # fmt: skip
     drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert drawn.count('class="marks"') == 8
+    assert drawn.count('class="marks"') == 9
     assert "cannot be drawn" not in drawn.rpartition("<script>")[0].replace("This plot cannot be drawn: ${", "")
 
 
