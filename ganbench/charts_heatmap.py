@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -73,13 +73,9 @@ def _chart(cells: pd.DataFrame, factors: Sequence[str]) -> Spec:
         data["facet"] = [f"{facet} {choice}" for choice in data["facet"]]
     order = {place: list(dict.fromkeys(data[place].tolist())) for place in PLACES}
     long = bool(data["column"].str.len().max() > SHORT)
-    across = alt.Axis(
-        orient="bottom" if facet else "top",
-        labelAngle=-40 if long else 0,
-        labelLimit=130 if long else STEP,
-        ticks=False,
-        title=column or None,
-    )
+    angle, room = (-40, 130) if long else (0, STEP)
+    side: Literal["bottom", "top"] = "bottom" if facet else "top"
+    across = alt.Axis(orient=side, labelAngle=angle, labelLimit=room, ticks=False, title=column or None)
     beside = alt.Axis(labelLimit=190, ticks=False, title=row)
 
     def x(position: float = 0.5) -> alt.X:
