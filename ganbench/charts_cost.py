@@ -94,6 +94,7 @@ def _chart(
     names: Mapping[int, str] | None,
 ) -> Spec:
     data = style.rounded(data, "mean", "low", "high", *axes)
+    data = data.sort_values("place", ascending=False, kind="stable")  # the best is drawn last, above the others
     scale = style.scale_for(style.all_of(data, "mean", "low", "high", also=floor), mean)
     base = (
         alt.Chart(data)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from ganbench import charts_style as style
-from ganbench.charts_style import AXIS, AXIS_TITLES, Plot, Spec
+from ganbench.charts_style import AXIS, AXIS_TITLES, COLOURS, ISOLATED, Plot, Spec
 from ganbench.standings import records
 from ganbench.terms import AXES
 from ganbench.views import format_number
@@ -79,7 +79,7 @@ def _thinned(lines: pd.DataFrame) -> pd.DataFrame:
     number = lines.groupby("line").cumcount()
     count = lines.groupby("line")["line"].transform("size")
     kept = _spaced(number, count, MOST_POINTS)
-    marked = _spaced(number, count, MARKED) & ~lines["failed"]
+    marked = _spaced(number, count, MARKED) & ~lines["failed"] & (lines["place"] < COLOURS)
     return lines.assign(mark=marked)[kept][COLUMNS]
 
 
@@ -139,6 +139,7 @@ def _chart(
     hovered = alt.selection_point(name="hovered", fields=["place"], on="pointerover", clear="pointerout", empty=True)
     scale = style.scale_for(style.all_of(points, "y", "low", "high", also=floor), mean)
     data = style.rounded(points, *axes, "y", "low", "high").drop(columns=[axis for axis in AXES if axis not in axes])
+    data = data.sort_values("place", ascending=False, kind="stable")  # the best is drawn last, above the others
     lit = style.lit("hovered")
     base = (
         alt.Chart(data)
@@ -156,12 +157,14 @@ def _chart(
             ],
         )
     )
-    bands = base.transform_filter("!datum.failed").mark_area(clip=True).encode(
+    few = f"(datum.place < {COLOURS} || datum.place === {ISOLATED})"  # more bands than these hide each other
+    bands = base.transform_filter(f"!datum.failed && {few}").mark_area(clip=True).encode(
         y="low:Q", y2="high:Q", opacity=lit.then(alt.value(0.16)).otherwise(alt.value(0.03)),
         tooltip=alt.value(None),
     )  # fmt: skip
-    lines = base.mark_line(strokeWidth=2, clip=True, cursor="pointer").encode(
+    lines = base.mark_line(clip=True, cursor="pointer").encode(
         strokeDash=alt.when("datum.failed").then(alt.value([3, 3])).otherwise(alt.value([1, 0])),
+        strokeWidth=alt.when(few).then(alt.value(2)).otherwise(alt.value(1.2)),
         opacity=lit.then(alt.value(1)).otherwise(alt.value(0.12)),
     )
     marks = base.transform_filter("datum.mark").mark_point(size=42, filled=True).encode(

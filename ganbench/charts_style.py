@@ -90,7 +90,10 @@ def _legend(domain: Sequence[int], names: Mapping[int, str] | None) -> alt.Legen
         return None
     told = expression({str(place): names[place] for place in domain})
     coloured = [place for place in domain if place < COLOURS]
-    return alt.Legend(title=None, orient="bottom", columns=2, labelExpr=f"{told}[datum.label]", values=coloured)
+    return alt.Legend(
+        title=None, orient="bottom", offset=46, columns=2, labelExpr=f"{told}[datum.label]", values=coloured,
+        symbolOpacity=1,
+    )  # fmt: skip
 
 
 def expression(value: Any) -> str:

@@ -13,6 +13,7 @@ import ganbench
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
+from ganbench.cli_reading import reading_app
 from ganbench.cli_reproducing import reproducing_app
 from ganbench.cli_results import results_app
 from ganbench.errors import ChoiceError, GanbenchError, StorageError, printable
@@ -70,6 +71,7 @@ app.add_typer(results_app, name="results")
 app.add_typer(measuring_app)
 app.add_typer(performance_app)
 app.add_typer(reproducing_app)
+app.add_typer(reading_app)
 
 
 @app.callback(invoke_without_command=True)
