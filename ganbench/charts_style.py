@@ -35,6 +35,7 @@ AXIS_TITLES = {
     "petaflops": "training, PFLOP",
 }
 INK, SOFT, FAINT, RULE, GREY = "var(--ink)", "var(--ink-soft)", "var(--ink-faint)", "var(--line)", "var(--grey)"
+PAPER = "var(--paper)"
 FONT = "system-ui, sans-serif"
 HEIGHT = 240
 ISOLATED = "isolated"

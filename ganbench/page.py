@@ -17,6 +17,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ganbench.charts import javascript, legend, plots
+from ganbench.charts_across import across_of
+from ganbench.charts_effects import effects_of
 from ganbench.charts_style import COLOURS
 from ganbench.standings import (
     has_metric_noise,
@@ -69,6 +71,7 @@ def render_page(
         counts=_counts(table),
         failures_at=next((section["id"] for section in sections if section["failures"]), ""),
         environments=_environments(table),
+        across=across_of(table, board),
     )
 
 
@@ -135,6 +138,7 @@ def _section(
         "failures": _failures(runs),
         "plots": plots(ranking, runs, curves),
         "legend": legend(ranking),
+        "effects": effects_of(table, ranking),
         "pictures": _pictures(placed, table),
         "scores": _score_facts(table, first["dataset"], meanings),
         "trainings": [row for row in placed if row["kind"] == "trial"],

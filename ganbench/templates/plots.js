@@ -19,7 +19,7 @@
 
   // The variant of a section that stands alone, by its place; -1 where all do.
   function isolatedIn(section) {
-    const [, name, place] = /^(\d+)-(\d+)$/.exec(state.get("isolate") || "") || [];
+    const [, name, place] = /^(\w+)-(\d+)$/.exec(state.get("isolate") || "") || [];
     const known = section.variants.some((button) => button.dataset.place === place);
     return name === section.name && known ? Number(place) : -1;
   }
