@@ -18,7 +18,7 @@ MOST_LEVELS = 24
 ANCHORS = ((42, 24, 92), (45, 78, 138), (33, 133, 141), (62, 181, 118), (160, 214, 74), (250, 232, 72))
 """The colours from the worst score to the best, each lighter than the one before: a copy in grey says the same."""
 
-DARK, LIGHT = "#101418", "#ffffff"
+DARK, LIGHT = "#000000", "#ffffff"
 NETWORKS = "networks"
 """What generator and discriminator are called where one goes with the other: a factor, not two."""
 
