@@ -44,10 +44,14 @@
     view.signal("isolated", isolated).signal("axis", axes.includes(axis) ? axis : axes[0]).runAsync();
   }
 
+  // What is drawn is hidden from those who listen: the canvas around it has the words for them.
   async function draw(plot) {
     plot.drawn = true;
+    const inside = document.createElement("div");
+    inside.setAttribute("aria-hidden", "true");
+    plot.canvas.append(inside);
     try {
-      plot.view = (await vegaEmbed(plot.canvas, plot.specification, options)).view;
+      plot.view = (await vegaEmbed(inside, plot.specification, options)).view;
       if (!plot.axes.length) return;
       plot.view.addEventListener("click", (event, item) => {
         const place = item?.datum?.place;

@@ -44,14 +44,14 @@ def opened(browser, written):
     """A function that opens the page at a fragment, drawn; afterwards nothing may have been complained about."""
     said, pages = [], []
 
-    def go(fragment="", width=1440, scheme="light"):
+    def go(fragment="", width=1440, scheme="light", path=written, ready=DRAWN):
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         pages.append(page)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: said.append(request.url) if not request.url.startswith("file:") else None)
-        page.goto(written.as_uri() + fragment)
-        until(page, DRAWN)
+        page.goto(path.as_uri() + fragment)
+        until(page, ready)
         return page
 
     yield go
@@ -74,13 +74,14 @@ def first_section(page):
 
 
 def pressed(page, what):
-    return page.evaluate(f"[...document.querySelectorAll('.drawings')[0].querySelectorAll('[{what}][aria-pressed=true]')]"
-                         f".map(button => button.getAttribute('{what}'))")  # fmt: skip
+    buttons = first_section(page).locator(f"[{what}][aria-pressed=true]").all()
+    return [button.get_attribute(what) for button in buttons]
 
 
 LIT = """(() => {
-  const lines = document.querySelectorAll('.drawings')[0].querySelectorAll('figure')[1].querySelectorAll('.mark-line path');
-  return [...lines].filter(line => Number(line.getAttribute('opacity') ?? 1) > 0.9).length;
+  const curve = document.querySelectorAll('.drawings')[0].querySelectorAll('figure')[1];
+  const lines = [...curve.querySelectorAll('.mark-line path')];
+  return lines.filter(line => Number(line.getAttribute('opacity') ?? 1) > 0.9).length;
 })()"""
 TITLES = """[...document.querySelectorAll('.drawings')[0].querySelectorAll('figure')].slice(0, 4)
   .map(figure => [...figure.querySelectorAll('svg text')].map(text => text.textContent)
@@ -153,12 +154,20 @@ def test_a_click_on_a_line_shows_it_alone_and_one_beside_it_brings_the_others_ba
     assert "isolate" not in page.url
 
 
-def test_plots_that_are_hidden_at_first_are_drawn_when_they_are_shown(opened):
-    page = opened()
-    page.evaluate("document.querySelectorAll('.drawings')[1].hidden = true")
-    page.reload()
+def test_plots_that_are_hidden_at_first_are_drawn_when_they_are_shown(opened, written):
+    parted = written.with_name("parted.html")
+    text = written.read_text(encoding="utf-8")
+    parted.write_text(
+        text.replace('<div class="drawings"', '<div data-view="board" class="drawings"'), encoding="utf-8"
+    )
+    page = opened("#view=elsewhere", path=parted, ready="document.readyState === 'complete'")
+    page.wait_for_timeout(500)
+    before = page.locator(".canvas svg").count()
+    assert before < page.locator(".canvas").count()
+    page.evaluate("ganbench.state.set({ view: null })")
     until(page, DRAWN)
     assert page.locator(".canvas svg").count() == page.locator(".canvas").count()
+    assert page.evaluate("Math.min(...[...document.querySelectorAll('.canvas svg')].map(s => s.clientWidth))") > 100
 
 
 def test_every_plot_is_told_in_words_and_in_numbers(opened):
