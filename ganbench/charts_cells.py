@@ -71,11 +71,15 @@ def cells_of(ranking: pd.DataFrame) -> pd.DataFrame:
     trials = with_networks(ranking)
     row, column, facet = axes_of(trials)
     data = pd.DataFrame({"row": _named(trials, row), "column": _named(trials, column), "facet": _named(trials, facet)})
-    rule = ranking["mean_rule"].iloc[0]
-    data = data.assign(mean=trials["mean"], ok=trials["ok"], attempted=trials["attempted"])
+    rule = str(ranking["mean_rule"].iloc[0])
+    means = trials["mean"].astype("float64")
+    scaled = np.log(means.where(means > 0)) if rule == "geometric" else means
+    data = data.assign(scaled=scaled, ok=trials["ok"], attempted=trials["attempted"])
     by = data.groupby(["row", "column", "facet"], sort=False)
-    found = by.agg(mean=("mean", _mean_by(rule)), ok=("ok", "sum"), attempted=("attempted", "sum")).reset_index()
-    return _coloured(_fewer(found), rule, ranking["direction"].iloc[0])
+    found = by.agg(scaled=("scaled", "mean"), ok=("ok", "sum"), attempted=("attempted", "sum")).reset_index()
+    found["mean"] = np.exp(found["scaled"]) if rule == "geometric" else found["scaled"]
+    found = found.drop(columns="scaled")
+    return _coloured(_fewer(found), rule, str(ranking["direction"].iloc[0]))
 
 
 def axes_of(trials: pd.DataFrame) -> tuple[str, str, str]:
@@ -97,13 +101,6 @@ def with_networks(ranking: pd.DataFrame) -> pd.DataFrame:
 
 def _named(trials: pd.DataFrame, factor: str) -> Any:
     return trials[factor].map(one_line).to_numpy(dtype=object) if factor else ""
-
-
-def _mean_by(rule: str) -> Any:
-    """The mean of those that there are, by `rule`."""
-    if rule == "arithmetic":
-        return "mean"
-    return lambda values: math.exp(np.log(values.dropna()).mean()) if values.notna().any() else math.nan
 
 
 def _fewer(cells: pd.DataFrame) -> pd.DataFrame:
