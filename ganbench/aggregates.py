@@ -14,6 +14,7 @@ from ganbench.errors import printable
 from ganbench.meanranks import MeanRanks, compare_ranks, too_few
 from ganbench.normalising import LEFT_OUT_COLUMNS, normalised_runs, typed
 from ganbench.resampling import (
+    FEWEST,
     Reals,
     Runs,
     bootstrap_improvement,
@@ -39,7 +40,7 @@ SCORE_COLUMNS: dict[str, Column] = {
     "recipe": RUN_COLUMNS["recipe"],
     "label": Column(TEXT, "short name: what tells the variant from the others"),
     "mean": Column(REAL, "interquartile mean of the normalised scores of all its trials, failed ones as 0"),
-    "low": Column(REAL, "lower end of its 95 % interval; missing beyond the best 24 and with one seed on a data set"),
+    "low": Column(REAL, "lower end of its 95 % interval; missing beyond the best 24 and with too few seeds"),
     "high": Column(REAL, "upper end of its 95 % interval; missing in the same cases"),
     "ok": Column(WHOLE, "trials that have a score", "trials"),
     "attempted": Column(WHOLE, "trials on all data sets", "trials"),
@@ -193,8 +194,8 @@ def _notes(runs: pd.DataFrame, kept: pd.DataFrame, common: int) -> Iterator[str]
     if common > MOST:
         yield f"Of {common} variants, the best {MOST} have intervals, profiles and probabilities of improvement."
     sizes = kept.groupby([*VARIANT_KEY, "dataset"]).size()
-    if sizes.min() < 2:
-        yield "Where a variant has one seed on a data set, it has no interval: one seed cannot be drawn differently."
+    if sizes.min() < FEWEST:
+        yield f"A variant with fewer than {FEWEST} seeds on a data set has no intervals."
     if sizes.groupby("dataset").max().nunique() > 1:
         yield "Data sets have different numbers of seeds, and those with more weigh more in the interquartile mean."
 

@@ -96,11 +96,9 @@ def effects(table: pd.DataFrame, ranking: pd.DataFrame) -> Effects:
         return _nothing(*about, reason)
     model = _model(runs, factors, scale)
     levels, (tests, cells) = _levels(model, runs), _interactions(model)
-    best_first = levels.sort_values("effect", ascending=first["direction"] == "lower", kind="stable")
-    best_first["order"] = best_first["factor"].map({name: place for place, name in enumerate(model.names)})
     return Effects(
         *about,
-        best_first.dropna(subset="effect").sort_values("order", kind="stable")[[*LEVEL_COLUMNS]].reset_index(drop=True),
+        _shown(levels, first["direction"] == "lower"),
         tests,
         cells,
         model.means.freedom,
@@ -168,6 +166,13 @@ def _levels(model: _Model, runs: pd.DataFrame) -> pd.DataFrame:
     return _typed(pd.DataFrame(rows).assign(effect=value, low=low, high=high, p=holm(p)), LEVEL_COLUMNS)
 
 
+def _shown(levels: pd.DataFrame, lower: bool) -> pd.DataFrame:
+    """The levels that could be estimated, factor by factor, the best first."""
+    known = levels.dropna(subset="effect")
+    factor = pd.factorize(known["factor"])[0]
+    return known.iloc[np.lexsort((known["effect"] if lower else -known["effect"], factor))].reset_index(drop=True)
+
+
 def _interactions(model: _Model) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The test of each pair of factors, and the cells of those that interact by more than noise."""
     pairs = list(combinations(range(len(model.names)), 2))
@@ -213,7 +218,7 @@ def _notes(
 ) -> Iterator[str]:
     """What a reader of the numbers must know."""
     for name in (name for name in model.names if JOINT in name):
-        yield f"{name.replace(JOINT, ' and ')} do not vary apart here, and are taken as one."
+        yield f"Taken as one, as they do not vary apart here: {name.replace(JOINT, ' and ')}."
     if names := list(aside):
         yield f"Left out, as their parts do not mix with those of the other variants: {_enumerated(names)}."
     if failed := int(runs["value"].isna().sum()):

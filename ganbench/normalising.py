@@ -67,7 +67,7 @@ def why_no_scale(ranking: pd.DataFrame) -> str:
     if trials_of(ranking).empty:
         return "nothing was trained on it"
     first = ranking.iloc[0]
-    if not first["score"]:
+    if trials_of(ranking)["mean"].isna().all():
         return "no trial has a score"
     missing = [said for name, said in (("real_floor", "real data"), ("noise", "noise")) if math.isnan(first[name])]
     if missing:

@@ -17,6 +17,7 @@ from rich.text import Text
 from ganbench.disk import write_atomically
 from ganbench.errors import ResultsError
 from ganbench.standings import (
+    conditional_note,
     has_metric_noise,
     labels,
     lead_sentence,
@@ -89,7 +90,8 @@ def _rich_ranking(ranking: pd.DataFrame, secondary: int) -> Group:
         style = "dim" if row["kind"] == "reference" else "bold" if row["leads"] else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)
     title = Text(f"{one_line(ranking['dataset'].iloc[0])} · {protocol_line(ranking)}", style="bold")
-    return Group(title, Text(lead_sentence(ranking)), Text(""), table, Text(""))
+    below = [Text(note)] if (note := conditional_note(ranking)) else []
+    return Group(title, Text(lead_sentence(ranking)), Text(""), table, *below, Text(""))
 
 
 def _markdown_ranking(ranking: pd.DataFrame) -> str:
@@ -98,7 +100,8 @@ def _markdown_ranking(ranking: pd.DataFrame) -> str:
     rule = "|".join(" --- " if heading == VARIANT else " ---: " for heading in headings)
     title = f"### {escape_markdown(one_line(ranking['dataset'].iloc[0]))}"
     about = f"{escape_markdown(lead_sentence(ranking))} {escape_markdown(protocol_line(ranking))}."
-    return "\n".join([title, "", about, "", lines[0], f"|{rule}|", *lines[1:], ""])
+    below = ["", note] if (note := conditional_note(ranking)) else []
+    return "\n".join([title, "", about, "", lines[0], f"|{rule}|", *lines[1:], *below, ""])
 
 
 def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[str]]]:
@@ -113,6 +116,12 @@ def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[
     return [headings[i] for i in kept], [[cells[i] for i in kept] for cells in rows]
 
 
+def mean_text(row: Mapping[str, Any]) -> str:
+    """The mean of a row of a board; in parentheses where it is that of some of its seeds only."""
+    told = format_number(row["mean"])
+    return f"({told})" if row["kind"] == "trial" and 0 < row["ok"] < row["attempted"] else told
+
+
 def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> list[str]:
     interval = "" if math.isnan(row["low"]) else f"{format_number(row['low'])} – {format_number(row['high'])}"
     seeds, speed = f"{row['ok']}/{row['attempted']}", format_number(row["images_per_second"])
@@ -120,7 +129,7 @@ def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> lis
         interval = seeds = speed = ""
     noise = "" if math.isnan(row["metric_noise"]) else f"± {format_number(row['metric_noise'])}"
     medians = (format_number(row[f"median_{name}"]) for name in others)
-    return [row["rank"], label, format_number(row["mean"]), interval, noise, seeds, *medians, speed]
+    return [row["rank"], label, mean_text(row), interval, noise, seeds, *medians, speed]
 
 
 def render_html(

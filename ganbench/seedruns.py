@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from ganbench.standings import trials_of
+from ganbench.statistics import once
 from ganbench.tables import COLUMNS, REAL, TEXT, WHOLE, Column
 
 VARIANT_KEY = ["variant", "recipe"]
@@ -17,7 +17,7 @@ RUN_COLUMNS: dict[str, Column] = {
     "dataset": Column(TEXT, "data set with the parameters that were set"),
     "protocol": Column(TEXT, "hash of all that rows must share to be ranked together"),
     "seed": Column(WHOLE, "seed of the trial"),
-    "value": Column(REAL, "the score that ranks; missing where the trial failed or the score is no finite number"),
+    "value": Column(REAL, "the score that ranks; missing where the trial failed"),
 }
 
 
@@ -35,8 +35,6 @@ def seed_runs(table: pd.DataFrame, ranking: pd.DataFrame) -> pd.DataFrame:
     rows = table[(table["kind"] == "trial") & alike].copy()
     rows.attrs = {}  # pandas copies them at every step
     rows = rows.merge(ranked[VARIANT_KEY].drop_duplicates(), on=VARIANT_KEY)
-    rows = rows.sort_values(["finished_at", "suite", "key", "attempt"], na_position="first", kind="stable")
-    rows = rows.drop_duplicates([*VARIANT_KEY, "seed"], keep="last").sort_values([*VARIANT_KEY, "seed"])
-    values = rows[first["score"]].to_numpy(np.float64)
-    rows["value"] = np.where(np.isfinite(values), values, np.nan)
+    rows = once(rows).sort_values([*VARIANT_KEY, "seed"], kind="stable")
+    rows["value"] = rows[first["score"]]
     return pd.DataFrame(rows[list(RUN_COLUMNS)]).reset_index(drop=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from ganbench.tables import COLUMNS, REAL, TEXT
+from ganbench.tables import COLUMNS, REAL, TEXT, TIME
 
 FCD = {"fcd": {"direction": "lower", "mean": "geometric"}}
 SHARE = {"share": {"direction": "higher", "mean": "arithmetic"}}
@@ -36,14 +36,14 @@ def tabulated(rows: Iterable[dict], rules: Mapping[str, Mapping[str, str]] = FCD
     listed = [{**row, "key": f"{number:064x}"} for number, row in enumerate(rows)]
     frame = pd.DataFrame(listed, columns=[*COLUMNS, *rules])
     dtypes = {name: column.dtype for name, column in COLUMNS.items()} | dict.fromkeys(rules, REAL)
-    texts = {name: "" for name, dtype in dtypes.items() if dtype == TEXT}
-    table = frame.fillna(texts).astype({name: dtype for name, dtype in dtypes.items() if "datetime" not in dtype})
-    for name in ("started_at", "finished_at"):
-        table[name] = pd.to_datetime(table[name], utc=True)
-    measured = {name: {} for name in rules}
-    table.attrs = {
-        "results": "s",
-        "scores": dict(rules),
-        "measured": {"s": dict.fromkeys(set(table["dataset"]), measured)},
-    }
-    return table
+    for name, dtype in dtypes.items():
+        column = frame[name].astype(object)
+        if dtype == TEXT:
+            frame[name] = column.where(column.notna(), "").astype(TEXT)
+        elif dtype == TIME:
+            frame[name] = pd.to_datetime(column, utc=True)
+        else:
+            frame[name] = column.astype(REAL).astype(dtype)
+    measured = {dataset: {name: {} for name in rules} for dataset in set(frame["dataset"])}
+    frame.attrs = {"results": "s", "scores": dict(rules), "measured": {"s": measured}}
+    return frame
