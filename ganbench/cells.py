@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ganbench.charts import COLOURS
-from ganbench.standings import EVALUATED_ONLY, named, records, trials_of
+from ganbench.standings import EVALUATED_ONLY, mean_text, named, records, trials_of
 from ganbench.terms import AXES
 from ganbench.views import format_number, one_line
 
@@ -115,6 +115,7 @@ def _row(row: Cells, scale: Scale | None, curve: Cells | None, ranked: int) -> C
     return {
         **row,
         "name": str(row["label"]).removesuffix(f" ({EVALUATED_ONLY})"),
+        "told": mean_text(row),
         "group": row["kind"] if not trained else "complete" if complete else "failed",
         "provisional": trained and bool(row["provisional"]),
         "swatch": row["place"] if trained and row["place"] < COLOURS else None,

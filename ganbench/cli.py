@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 import ganbench
+from ganbench.cli_comparing import comparing_app
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
@@ -22,6 +23,7 @@ from ganbench.options import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     READ_BY_PEOPLE,
+    AtOption,
     BoardFormat,
     CheckpointOption,
     DataRootOption,
@@ -36,6 +38,7 @@ from ganbench.options import (
     PluginOption,
     ResultsArgument,
     ResultsOption,
+    ScoreOption,
     SilentOption,
     SuiteArgument,
     TableFormat,
@@ -45,6 +48,7 @@ from ganbench.options import (
     absolute,
     echo_json,
     files_of,
+    load_cut,
     meanings,
     open_console,
 )
@@ -67,6 +71,7 @@ app = typer.Typer(
 )
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(results_app, name="results")
+app.add_typer(comparing_app)
 app.add_typer(measuring_app)
 app.add_typer(performance_app)
 app.add_typer(reproducing_app)
@@ -231,9 +236,8 @@ def table(
 @app.command()
 def leaderboard(
     results: ResultsArgument = Path("results"),
-    score: Annotated[
-        str | None, typer.Option("--score", help="Rank by this score. Default: each data set's first.")
-    ] = None,
+    score: ScoreOption = None,
+    at: AtOption = None,
     format: Annotated[BoardFormat, typer.Option("--format", help="How to print it.")] = "text",  # noqa: A002
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the page, one offline file.")
@@ -246,9 +250,8 @@ def leaderboard(
     from ganbench.plugins import discover
     from ganbench.report import write_page
     from ganbench.statistics import board
-    from ganbench.tables import load_results
 
-    results_table = load_results(results)
+    results_table, _ = load_cut(results, at)
     ranked = board(results_table, score)
     _print_board(ranked, format)
     if html is not None:

@@ -95,7 +95,7 @@ def prior_of(values: Matrix) -> Prior:
         return NOTHING_KNOWN
     seeds, _, squares = _differences(values, *np.triu_indices(len(values), 1))
     known = seeds > 1
-    freedom = seeds[known] - 1.0
+    freedom: Vector = np.asarray(seeds[known] - 1, dtype=np.float64)
     variance: Vector = squares[known] / freedom
     typical = float(np.median(variance)) if variance.size else 0.0
     if variance.size < 3 or typical == 0:

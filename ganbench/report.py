@@ -17,9 +17,11 @@ from rich.text import Text
 from ganbench.disk import write_atomically
 from ganbench.errors import ResultsError
 from ganbench.standings import (
+    conditional_note,
     has_metric_noise,
     labels,
     lead_sentence,
+    mean_text,
     named,
     protocol_line,
     rankings,
@@ -95,7 +97,8 @@ def _rich_ranking(ranking: pd.DataFrame, secondary: int) -> Group:
         style = "dim" if row["kind"] == "reference" else "bold" if row["leads"] else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)
     title = Text(f"{one_line(ranking['dataset'].iloc[0])} · {protocol_line(ranking)}", style="bold")
-    return Group(title, Text(lead_sentence(ranking)), Text(""), table, Text(""))
+    below = [Text(note)] if (note := conditional_note(ranking)) else []
+    return Group(title, Text(lead_sentence(ranking)), Text(""), table, *below, Text(""))
 
 
 def _markdown_ranking(ranking: pd.DataFrame) -> str:
@@ -104,7 +107,8 @@ def _markdown_ranking(ranking: pd.DataFrame) -> str:
     rule = "|".join(" --- " if heading == VARIANT else " ---: " for heading in headings)
     title = f"### {escape_markdown(one_line(ranking['dataset'].iloc[0]))}"
     about = f"{escape_markdown(lead_sentence(ranking))} {escape_markdown(protocol_line(ranking))}."
-    return "\n".join([title, "", about, "", lines[0], f"|{rule}|", *lines[1:], ""])
+    below = ["", note] if (note := conditional_note(ranking)) else []
+    return "\n".join([title, "", about, "", lines[0], f"|{rule}|", *lines[1:], *below, ""])
 
 
 def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[str]]]:
@@ -148,7 +152,7 @@ def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> lis
         interval = seeds = speed = ""
     noise = "" if math.isnan(row["metric_noise"]) else f"± {format_number(row['metric_noise'])}"
     medians = (format_number(row[f"median_{name}"]) for name in others)
-    return [row["rank"], label, format_number(row["mean"]), interval, noise, seeds, *medians, speed]
+    return [row["rank"], label, mean_text(row), interval, noise, seeds, *medians, speed]
 
 
 def render_html(

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ganbench.cells import Cells, Scale, rank_bar, scale_of
 from ganbench.cuts import Cut, cut
-from ganbench.standings import rankings, records, trials_of
+from ganbench.standings import mean_text, rankings, records, trials_of
 from ganbench.statistics import board
 from ganbench.terms import AXES
 from ganbench.views import format_number
@@ -140,4 +140,4 @@ def row_at(row: Cells, place: int, ranked: int, scale: Scale | None) -> list[Any
     strip = [scale.place(value) for value in ends] if scale and inside else None
     known = float(f"{mean:.6g}") if math.isfinite(mean) else None
     seeds = f"{row['ok']}/{row['attempted']}"
-    return [place, row["rank"], format_number(mean), interval, seeds, known, ranks, strip]
+    return [place, row["rank"], mean_text(row), interval, seeds, known, ranks, strip]

@@ -93,7 +93,7 @@ def test_device_time_is_not_compared_between_devices(tmp_path):
 
 def test_a_row_without_end_or_score_is_written_as_json():
     scale = Scale(1.0, 4.0, logarithmic=True)
-    row = {"rank": "1–2", "rank_low": 1, "rank_high": 2, "ok": 2, "attempted": 2}
+    row = {"kind": "trial", "rank": "1–2", "rank_low": 1, "rank_high": 2, "ok": 2, "attempted": 2}
     assert row_at({**row, "mean": 2.0, "low": 1.0, "high": 4.0}, 0, 2, scale) == [
         0, "1–2", "2.00", "[1.00, 4.00]", "2/2", 2.0, [0.0, 100.0], [0.0, 50.0, 100.0],
     ]  # fmt: skip

@@ -14,7 +14,7 @@ def names(page, rows=ROWS):
 
 def numbers(page, column, rows=ROWS):
     cells = page.locator(f"{rows} td.{column}").all_inner_texts()
-    return [float(cell.replace(",", "")) for cell in cells if cell not in ("", "–")]
+    return [float(cell.strip("()").replace(",", "")) for cell in cells if cell not in ("", "–")]
 
 
 def pill(page, name):
