@@ -57,7 +57,8 @@ def test_earlier_stops_rank_by_what_was_scored_there(results):
     row = cells[0]["kimg"][place][1]
     assert row[5] == pytest.approx(math.exp(known.map(math.log).mean()), rel=0.01)
     assert row[5] > ranking["mean"].iloc[1]
-    assert [row is None for row in cells[0]["kimg"][place]] == [kind != "trial" for kind in ranking["kind"]]
+    rows = zip(cells[0]["kimg"][place], ranking["kind"], strict=True)
+    assert all(cells is None for cells, kind in rows if kind != "trial")
     places = [row[0] for row in cells[0]["kimg"][place] if row]
     assert sorted(places) == list(range(1, 1 + len(places)))
 
