@@ -242,7 +242,7 @@ def test_the_page_has_samples_of_every_variant_and_reference(page):
 
 def test_a_page_has_a_plot_of_cost_and_of_each_curve(page):
     drawn = [json.loads(script) for script in Page(page).scripts if script.lstrip().startswith('{"axes"')]
-    assert len(drawn) == 5 + 4
+    assert len(drawn) == (5 + 2) + (4 + 1)  # the plots of each board, and the effects of its parts
     assert page.count("fcd_digits while training") >= 1
     assert len(page) < 5_000_000
 
@@ -405,7 +405,7 @@ def test_a_browser_draws_every_plot_under_the_pages_own_policy(chromium, page, t
         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri(),
     ]  # fmt: skip
     drawn = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert drawn.count('class="marks"') == 9
+    assert drawn.count('class="marks"') == 12
     assert "cannot be drawn" not in drawn.rpartition("<script>")[0].replace("This plot cannot be drawn: ${", "")
 
 

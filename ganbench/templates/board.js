@@ -128,7 +128,7 @@ ganbench.boards = (() => {
 
   // --- budgets
 
-  const stopsOf = (axis) => (names.stops && names.stops[axis] ? names.stops[axis].at : []);
+  const stopsOf = (axis) => (names.stops && Object.hasOwn(names.stops, axis) ? names.stops[axis].at : []);
   const cell = (tr, name) => tr.querySelector(`td.${name}`);
   const path = (tr, name, d) => {
     const found = tr.querySelector(`td.strip .${name}`);
