@@ -14,6 +14,7 @@ from ganbench.cli_comparing import comparing_app
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
+from ganbench.cli_reading import reading_app
 from ganbench.cli_reproducing import reproducing_app
 from ganbench.cli_results import results_app
 from ganbench.errors import ChoiceError, GanbenchError, StorageError, printable
@@ -75,6 +76,7 @@ app.add_typer(comparing_app)
 app.add_typer(measuring_app)
 app.add_typer(performance_app)
 app.add_typer(reproducing_app)
+app.add_typer(reading_app)
 
 
 @app.callback(invoke_without_command=True)

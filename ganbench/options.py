@@ -164,5 +164,11 @@ def echo_json(rows: Any) -> None:
 
 
 def meanings(registry: Registry) -> dict[str, str]:
-    """What each metric tells, in a sentence."""
-    return {offer.component.name: offer.component.summary for offer in registry.offers if offer.kind == "metric"}
+    """What each metric tells, by its name, and each of its scores, by `metric/score`, with the paper it is from."""
+    from ganbench.glossary import terms_of
+
+    metrics = {offer.component.name: offer.component.summary for offer in registry.offers if offer.kind == "metric"}
+    sources = ((term, f" ({term.paper})" if term.paper else "") for term in terms_of(registry))
+    return metrics | {
+        f"{term.offer.component.name}/{term.stem}": f"{term.measure.definition}{source}" for term, source in sources
+    }

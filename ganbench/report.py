@@ -21,6 +21,7 @@ from ganbench.standings import (
     has_metric_noise,
     labels,
     lead_sentence,
+    mean_text,
     named,
     protocol_line,
     rankings,
@@ -38,6 +39,12 @@ RANK, INTERVAL, METRIC_NOISE, OK, SPEED = "rank", f"{CONFIDENCE:.0%} interval", 
 VARIANT_WIDTH = 24
 WIDE_VARIANT = 40
 COLUMN_GAP = 3
+COPIED = (
+    "dataset", "protocol", "kind", "rank", "variant", "generator", "discriminator", "loss", "recipe", "score", "mean",
+    "low", "high", "ok", "attempted",
+)  # fmt: skip
+"""Columns of a board that its page gives as CSV, in full precision; the medians of the other scores follow."""
+
 SECONDARY = 3
 """Scores shown beside the one that ranks, where the console has room for them."""
 
@@ -116,10 +123,26 @@ def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[
     return [headings[i] for i in kept], [[cells[i] for i in kept] for cells in rows]
 
 
-def mean_text(row: Mapping[str, Any]) -> str:
-    """The mean of a row of a board; in parentheses where it is that of some of its seeds only."""
-    told = format_number(row["mean"])
-    return f"({told})" if row["kind"] == "trial" and 0 < row["ok"] < row["attempted"] else told
+def _copies(ranking: pd.DataFrame) -> dict[str, list[list[str]]]:
+    """The ranking to be taken elsewhere, by format: lines before its rows, a line for each row, lines after them."""
+    headings, rows = _cells(ranking, SECONDARY)
+    known = [name for name in COPIED if not ranking[name].isna().all()]
+    whole = ranking[[*known, *(f"median_{name}" for name in secondary_scores(ranking))]]
+    sides = "".join("l" if heading == VARIANT else "r" for heading in headings)
+    latex = pd.DataFrame(rows, columns=headings, dtype="string").to_latex(index=False, column_format=sides, escape=True)
+    texts = {"csv": str(render_table(_in_lines(whole), "csv")), "latex": latex, "markdown": _markdown_ranking(ranking)}
+    heads = {"csv": 1, "latex": 4, "markdown": 6}
+    return {name: _parted(text.splitlines(), heads[name], len(rows)) for name, text in texts.items()}
+
+
+def _in_lines(ranking: pd.DataFrame) -> pd.DataFrame:
+    """`ranking` with no text that takes more than a line."""
+    texts = [name for name in ranking.columns if ranking[name].dtype == "string"]
+    return ranking.assign(**{name: ranking[name].map(one_line) for name in texts})
+
+
+def _parted(lines: list[str], head: int, rows: int) -> list[list[str]]:
+    return [lines[:head], lines[head : head + rows], lines[head + rows :]]
 
 
 def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> list[str]:
@@ -145,7 +168,7 @@ def render_html(
     """
     from ganbench.page import render_page  # brings a plotting library, which text does without
 
-    return render_page(table, curves, ranked, title, meanings or {})
+    return render_page(table, curves, ranked, title, meanings or {}, _copies)
 
 
 def write_page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pandas as pd
@@ -109,6 +110,12 @@ def conditional_note(ranking: pd.DataFrame) -> str:
     if not ((trials["ok"] < trials["attempted"]) & (trials["ok"] > 0)).any():
         return ""
     return "In parentheses: the mean of the seeds that finished, where others failed."
+
+
+def mean_text(row: Mapping[str, Any]) -> str:
+    """The mean of a row of a board; in parentheses where it is that of some of its seeds only."""
+    told = format_number(row["mean"])
+    return f"({told})" if row["kind"] == "trial" and 0 < row["ok"] < row["attempted"] else told
 
 
 def lead_sentence(ranking: pd.DataFrame) -> str:

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+import math
+
+import fabricate
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganbench import charts, charts_curves, charts_style
+from ganbench.charts_cost import cost_plot, on_front
+from ganbench.charts_curves import MARKED, MOST_POINTS, curve_plot, points_of
+from ganbench.standings import rankings
+from ganbench.statistics import board
+from ganbench.store import Store
+from ganbench.tables import load_curves, load_results
+from ganbench.terms import AXES
+
+HOSTILE = "<script>\"'\u202e{{7*7}}" + "n" * 300
+
+
+def drawn(path, dataset="digits"):
+    """The plots of one data set's ranking, by title."""
+    table = load_results(path)
+    ranking = next(found for found in rankings(board(table)) if found["dataset"].iloc[0] == dataset)
+    runs = table[(table["dataset"] == dataset) & (table["kind"] == "trial")]
+    return {plot.title: plot for plot in charts.plots(ranking, runs, load_curves(path))}
+
+
+def data_of(plot, column):
+    """The rows of the plot's data that have that column."""
+    return next(rows for rows in plot.specification["datasets"].values() if column in rows[0])
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = tmp_path_factory.mktemp("results") / "quick"
+    fabricate.write_suite(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def digits(results):
+    return drawn(results)
+
+
+# --- the front
+
+
+def brute_front(costs, scores, direction):
+    sign = 1 if direction == "lower" else -1
+    points = [(cost, sign * score) for cost, score in zip(costs, scores, strict=True)]
+    return [
+        not any(math.isnan(part) for part in one)
+        and not any(a <= one[0] and b <= one[1] and (a, b) != one for a, b in points)
+        for one in points
+    ]
+
+
+numbers = st.one_of(st.integers(-3, 3).map(float), st.just(math.nan))
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=9), st.sampled_from(["lower", "higher"]))
+def test_the_front_is_what_comparing_every_pair_finds(pairs, direction):
+    costs, scores = [cost for cost, _ in pairs], [score for _, score in pairs]
+    assert on_front(costs, scores, direction).tolist() == brute_front(costs, scores, direction)
+
+
+def rows_for(means, costs, ok=None):
+    count = len(means)
+    return pd.DataFrame(
+        {
+            "place": range(count), "label": [f"v{i}" for i in range(count)], "mean": means,
+            "low": np.nan, "high": np.nan, "ok": ok or [3] * count, "attempted": 3, "kimg": costs,
+            "device_seconds": costs[::-1],
+        }
+    )  # fmt: skip
+
+
+def test_the_line_of_the_front_has_a_part_for_each_axis_and_leaves_out_what_failed():
+    rows = rows_for([1.0, 2.0, 3.0, 9.0], [40.0, 20.0, 10.0, 5.0], ok=[3, 3, 3, 2])
+    plot = cost_plot(rows, ("kimg", "device_seconds"), "fcd", "geometric", "lower")
+    steps = data_of(plot, "axis")
+    front = {axis: [(row["cost"], row["mean"]) for row in steps if row["axis"] == axis] for axis in plot.axes}
+    assert front["kimg"] == [(10, 3), (20, 2), (40, 1), (40, 1)]
+    assert front["device_seconds"] == [(5, 1), (40, 1)]  # on to the dearest variant
+    assert "Hollow" in plot.about
+    assert plot.fact.endswith("v2 (fcd 3.00 at 10.0); v1 (fcd 2.00 at 20.0); v0 (fcd 1.00 at 40.0).")
+
+
+def test_where_higher_is_better_the_front_rises():
+    plot = cost_plot(rows_for([0.9, 0.5, 0.2], [30.0, 20.0, 25.0]), ("kimg",), "coverage", "arithmetic", "higher")
+    assert [row["mean"] for row in data_of(plot, "axis")][:2] == [0.5, 0.9]
+    assert "higher is better" in json.dumps(plot.specification)
+
+
+def test_without_a_variant_that_is_whole_there_is_no_front():
+    plot = cost_plot(rows_for([1.0], [1.0], ok=[1]), ("kimg",), "fcd", "geometric", "lower")
+    assert "there is no front" in plot.fact
+    assert not any("axis" in rows[0] for rows in plot.specification["datasets"].values())
+
+
+def test_costs_are_drawn_over_what_the_budget_does_not_limit_and_offer_every_axis(digits):
+    plot = digits["Quality against cost"]
+    assert plot.axes == ("device_seconds", "kimg", "steps", "petaflops")
+    assert {"name": "axis", "value": "device_seconds"} in plot.specification["params"]
+    assert {"name": "isolated", "value": -1} in plot.specification["params"]
+
+
+# --- curves
+
+
+def test_curves_are_drawn_over_the_budget_s_axis_first(digits):
+    assert digits["fcd_digits while training"].axes[0] == "kimg"
+
+
+def test_every_line_that_has_a_colour_has_a_mark_of_its_own(digits):
+    points = data_of(digits["fcd_digits while training"], "line")
+    marked = {point["place"] for point in points if point["mark"]}
+    assert marked == {0, 1, 2, 3, 4, 5}
+    shapes = json.dumps(digits["fcd_digits while training"].specification)
+    assert all(f'"{shape}"' in shapes for shape in charts_style.SHAPES)
+    assert len(set(charts_style.SHAPES)) == charts_style.COLOURS
+
+
+def trial_points(count, status="ok", keys=("k",)):
+    """The curve of one variant's trials, as `trials_shown` gives it."""
+    rows = [
+        {
+            "key": key,
+            "place": 0,
+            "label": "v",
+            "status": status,
+            "point": i,
+            **dict.fromkeys(AXES, float(i)),
+            "fcd": i + 1.0,
+        }
+        for key in keys
+        for i in range(count)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 99, 100, 101, 250, 1000])
+def test_a_long_curve_is_thinned_between_its_first_and_its_last_point(count):
+    points = points_of(trial_points(count), "fcd", "arithmetic")
+    assert points["kimg"].iloc[0] == 0
+    assert points["kimg"].iloc[-1] == count - 1
+    assert min(count, MOST_POINTS - 1) <= len(points) <= min(count, MOST_POINTS + 1)
+    assert 1 <= points["mark"].sum() <= MARKED + 1
+    assert points["kimg"].diff().max() <= 2 * max(1, count / MOST_POINTS) or count == 1
+
+
+def test_no_more_failed_seeds_are_drawn_than_can_be_told_apart():
+    keys = [f"k{i}" for i in range(charts_curves.MOST_FAILED + 20)]
+    points = points_of(trial_points(3, "diverged", keys), "fcd", "arithmetic")
+    assert points["line"].nunique() == charts_curves.MOST_FAILED
+    assert points["last"].sum() == charts_curves.MOST_FAILED
+
+
+def test_points_without_end_are_left_out():
+    known = trial_points(3).assign(fcd=[1.0, math.inf, math.nan])
+    assert points_of(known, "fcd", "arithmetic")["y"].tolist() == [1.0]
+
+
+def test_a_curve_of_failures_only_says_so():
+    plot = curve_plot(points_of(trial_points(2, "oom"), "fcd", "geometric"), ("kimg",), "fcd", "geometric")
+    assert "no variant has a seed that came to the end" in plot.fact
+    assert "cross" in plot.about
+    assert plot.rows == ()
+
+
+def test_the_numbers_of_a_curve_are_its_ends_and_its_seeds(digits):
+    plot = digits["fcd_digits while training"]
+    (row,) = [row for row in plot.rows if row[0] == "dcgan / wgan"]
+    assert plot.headings[:4] == ("variant", "points", "first", "last")
+    assert row[1] == "8"
+    lowest, last, highest = float(row[4]), float(row[3]), float(row[5])
+    assert lowest < last < highest
+
+
+# --- all plots of a ranking
+
+
+def test_every_plot_says_its_main_fact(digits):
+    assert list(digits) == [
+        "Quality against cost", "fcd_digits while training", "coverage_digits while training",
+        "discriminator/accuracy while training", "Loss by networks",
+    ]  # fmt: skip
+    assert "dcgan / relativistic" in digits["Quality against cost"].fact
+    assert all(plot.fact and plot.about for plot in digits.values())
+    assert all(len(row) == len(plot.headings) for plot in digits.values() for row in plot.rows)
+
+
+def test_one_variant_is_drawn_and_has_no_heat_map(tmp_path):
+    store = Store(tmp_path)
+    fabricate.whole_trial(store, fabricate.trial(), fabricate.Outcome(fabricate.image_scores(3.0)))
+    assert list(drawn(tmp_path)) == [
+        "Quality against cost", "fcd_digits while training", "coverage_digits while training",
+        "discriminator/accuracy while training",
+    ]  # fmt: skip
+
+
+def test_where_every_trial_failed_there_is_no_quality_to_draw(tmp_path):
+    for loss in ("hinge", "wgan"):
+        fabricate.commit(Store(tmp_path), fabricate.trial(fabricate.variant(loss)), fabricate.Outcome((), "oom", "no"))
+    assert drawn(tmp_path) == {}
+
+
+def test_hostile_names_stay_data(tmp_path):
+    store = Store(tmp_path)
+    for loss in ("hinge", HOSTILE):
+        fabricate.whole_trial(
+            store, fabricate.trial(fabricate.variant(loss)), fabricate.Outcome(fabricate.image_scores(3.0))
+        )
+    for plot in drawn(tmp_path).values():
+        elsewhere = {key: value for key, value in plot.specification.items() if key != "datasets"}
+        assert "script" not in json.dumps(elsewhere)
+
+
+def test_only_the_best_variants_are_drawn_however_many_there_are(tmp_path):
+    store = Store(tmp_path)
+    for i in range(charts.SHOWN + 6):
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0 + i))
+        fabricate.commit(store, fabricate.trial(fabricate.variant(f"loss{i:02}")), outcome)
+    plots = drawn(tmp_path)
+    points = data_of(plots["Quality against cost"], "place")
+    assert sorted(point["place"] for point in points) == list(range(charts.SHOWN))
+
+
+def test_the_legend_names_what_is_drawn_with_its_colour_and_mark(results):
+    entries = charts.legend(next(found for found in rankings(board(load_results(results)))))
+    assert [entry["place"] for entry in entries] == list(range(7))
+    assert [entry["colour"] for entry in entries] == [*(f"colour-{i}" for i in range(6)), "grey"]
+    assert len({entry["mark"] for entry in entries}) == 6  # the grey one has the first one's
+
+
+def test_colours_are_the_pages_variables_and_never_fixed(digits):
+    found = json.dumps(digits["fcd_digits while training"].specification)
+    assert all(f"var(--colour-{i})" in found for i in range(6))
+    assert "#" not in found.replace("https://vega.github.io/schema/vega-lite/", "")
+
+
+@pytest.mark.parametrize(("values", "mean", "kind"), [
+    ([1, 10], "geometric", "log"), ([1, 4], "geometric", None), ([1, 10], "arithmetic", None),
+    ([0, 10], "geometric", None),
+])  # fmt: skip
+def test_a_scale_is_logarithmic_only_for_ratios_that_are_wide(values, mean, kind):
+    scale = charts_style.scale_for(values, mean).to_dict()
+    assert scale.get("type") == kind
+
+
+def test_data_are_written_with_six_digits():
+    data = charts_style.rounded(pd.DataFrame({"x": [1 / 3, 123456.789, math.nan]}), "x")
+    assert data["x"].tolist()[:2] == [0.333333, 123457.0]
+    assert math.isnan(data["x"].iloc[2])
