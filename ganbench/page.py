@@ -13,14 +13,14 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ganbench.cells import FAMILIES, Cells, board_rows, families, family_of, order_text, scale_of
+from ganbench.cells import Cells, board_rows, order_text, scale_of
 from ganbench.charts import javascript, legend, plots
 from ganbench.charts_across import across_of
 from ganbench.charts_effects import effects_of
-from ganbench.cuts import Cut
+from ganbench.controls import controls, row_facts
 from ganbench.embedded import datatables
 from ganbench.headings import headings
-from ganbench.slider import Stops, slider
+from ganbench.slider import slider
 from ganbench.standings import (
     has_metric_noise,
     lead_sentence,
@@ -47,18 +47,11 @@ MOST_PIXELS = 2**26
 LONGEST_MESSAGE = 1_000
 PNG = b"\x89PNG\r\n\x1a\n"
 
-STATUSES = {
-    "complete": "complete", "failed": "with failures", "evaluated": "evaluated only", "reference": "references",
-}  # fmt: skip
-"""Groups of a board's rows, with the words on their pills."""
-
 LISTED = 200
 """The most variants that are listed with their settings whether or not these differ from ganbench's own."""
 
 COPIED = 1_000
 """The most rows of a board that the page holds as text to be copied: it would grow too large."""
-
-AXIS_NAMES = {"kimg": "thousand images", "steps": "steps", "device_seconds": "device seconds", "petaflops": "PFLOP"}
 
 Copies = Callable[[pd.DataFrame], dict[str, list[list[str]]]]
 
@@ -79,10 +72,10 @@ def render_page(
     environment.filters |= {"number": format_number, "order": order_text}
     sections = [_section(index, ranking, table, curves, meanings) for index, ranking in enumerate(rankings(board))]
     stops, cuts = slider(table, curves, board)
-    controls = _controls(sections, stops)
+    shown = controls(sections, stops)
     for section, ranking, cut in zip(sections, rankings(board), cuts, strict=True):
         section["data"] = {
-            "rows": _row_facts(section["rows"], controls["data"]),
+            "rows": row_facts(section["rows"], shown["data"]),
             "copies": copies(ranking) if len(ranking) <= COPIED else None,
             "cuts": cut if stops else None,
         }
@@ -93,7 +86,7 @@ def render_page(
         scripts=scripts,
         script_hashes=[_script_hash(script) for script in scripts],
         sections=sections,
-        controls=controls,
+        controls=shown,
         counts=_counts(table),
         failures_at=next((section["id"] for section in sections if section["failures"]), ""),
         environments=_environments(table),
@@ -106,48 +99,6 @@ def _scripts(environment: Environment, sections: Sequence[Cells]) -> list[str]:
     drawn = any(section["plots"] for section in sections)
     tables = [_source(environment, "state.js"), datatables(), _source(environment, "board.js")] if sections else []
     return [*tables, *([javascript(), _source(environment, "plots.js")] if drawn else [])]
-
-
-def _controls(sections: Sequence[Cells], stops: Stops) -> Cells:
-    """The pills and the slider, and what their script is told: the names that rows refer to by number."""
-    rows = [row for section in sections for row in section["rows"]]
-    known = families(rows)
-    present = {row["group"] for row in rows}
-    datasets = dict.fromkeys(section["dataset"] for section in sections)
-    choices = {
-        "dataset": ("Data set", {name: name for name in datasets}),
-        "status": ("Status", {name: words for name, words in STATUSES.items() if name in present}),
-        **{part: (part.capitalize(), {name: name for name in names}) for part, names in known.items()},
-    }
-    groups = [
-        {"name": name, "title": title, "options": [{"value": key, "title": text} for key, text in options.items()]}
-        for name, (title, options) in choices.items()
-        if len(options) > 1
-    ]
-    told = {axis: [{"value": value, "text": str(Cut(axis, value))} for value in at] for axis, at in stops.items()}
-    return {
-        "groups": groups,
-        "families": f"Filter by {' or '.join([', '.join([*known][:-1]), [*known][-1]] if len(known) > 1 else known)}",
-        "stops": {axis: {"title": AXIS_NAMES[axis]} for axis in stops},
-        "data": {
-            "status": list(STATUSES),
-            **{part: known.get(part, []) for part in FAMILIES},
-            "stops": {axis: {"at": at} for axis, at in told.items()},
-        },
-    }
-
-
-def _row_facts(rows: Sequence[Cells], names: Mapping[str, list[str]]) -> list[list[int]]:
-    """Each row's status and, if it was trained, its families, as places in `names`; -1 where all have one in common."""
-    places = {part: {name: place for place, name in enumerate(names[part])} for part in FAMILIES}
-    statuses = list(STATUSES)
-    return [
-        [
-            statuses.index(row["group"]),
-            *(places[part].get(family_of(row[part]), -1) for part in FAMILIES if row["kind"] == "trial"),
-        ]
-        for row in rows
-    ]
 
 
 def _source(environment: Environment, name: str) -> str:

@@ -71,11 +71,12 @@ def _places(curves: pd.DataFrame, axis: str, scores: Sequence[str], most: int) -
     if known.size == 0:
         return []
     low, high = float(known.min()), float(known.max())
+    shared = [value for value in _shared(known, recorded.groupby(["suite", "key"]).ngroups) if value < LAST * high]
+    if shared:
+        return [shared[int(place)] for place in np.unique(np.linspace(0, len(shared) - 1, most).round())]
     spaced = np.geomspace if high / low > WIDE else np.linspace
-    stops = _shared(known, recorded.groupby(["suite", "key"]).ngroups)
-    if not 0 < len([value for value in stops if value < LAST * high]) <= most:
-        stops = sorted({_rounded(value) for value in spaced(low, high, most + 1)})
-    return [value for value in stops if value < LAST * high][:most]
+    places = sorted({_rounded(value) for value in spaced(low, high, most + 1)})
+    return [value for value in places if value < LAST * high]
 
 
 def _shared(known: np.ndarray[Any, Any], trials: int) -> list[float]:
