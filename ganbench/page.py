@@ -6,8 +6,6 @@ import base64
 import hashlib
 import itertools
 import math
-import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,11 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ganbench.albums import frames, read_picture
+from ganbench.bindings import Binding, OneFile
 from ganbench.charts import COLOURS, javascript, plots
+from ganbench.dossiers import gather, variants_of
+from ganbench.quizzes import gather_quizzes
 from ganbench.standings import (
     has_metric_noise,
     lead_sentence,
@@ -37,38 +39,57 @@ OWN_CORE = 0.8
 """The share of a processor core below which a trial had to wait for other work."""
 
 PICTURE_WIDTH = 216
-MAX_PICTURE_BYTES = 2 * 2**20
-MOST_PIXELS = 2**26
-"""What a browser is asked to unpack of one picture."""
-
 LONGEST_MESSAGE = 1_000
-PNG = b"\x89PNG\r\n\x1a\n"
 
 Cells = dict[str, Any]
 
 
 def render_page(
-    table: pd.DataFrame, curves: pd.DataFrame, board: pd.DataFrame, title: str, meanings: Mapping[str, str]
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+    board: pd.DataFrame,
+    title: str,
+    meanings: Mapping[str, str],
+    binding: Binding | None = None,
 ) -> str:
-    """The page, complete in one string."""
+    """The page, complete in one string unless `binding` puts parts of it into files."""
+    binding = binding or OneFile()
     environment = Environment(
         loader=PackageLoader("ganbench", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = format_number
-    sections = [_section(index, ranking, table, curves, meanings) for index, ranking in enumerate(rankings(board))]
+    sections = [
+        _section(index, ranking, table, curves, meanings, binding) for index, ranking in enumerate(rankings(board))
+    ]
     drawn = any(section["plots"] for section in sections)
-    scripts = [javascript(), _source(environment, "leaderboard.js")] if drawn else []
+    variants = variants_of(board, table)
+    details = gather(variants, sections, table, curves, binding)
+    quizzes = gather_quizzes(variants, sections, table, binding)
+    names = ["state.js", "leaderboard.js", "figures.js", "film.js", "details.js", "quiz.js"] if variants else []
+    sources = {"library.js": javascript() if drawn else "", **{name: _source(environment, name) for name in names}}
+    scripts = [Script(source, binding.script(name, source)) for name, source in sources.items() if source]
     return environment.get_template("leaderboard.html.j2").render(
         title=one_line(title),
-        style=_source(environment, "leaderboard.css"),
+        style=_source(environment, "leaderboard.css") + _source(environment, "details.css"),
         scripts=scripts,
-        script_hashes=[_script_hash(script) for script in scripts],
+        script_hashes=[_script_hash(script.source) for script in scripts if not script.address],
+        filed=any(script.address for script in scripts),
+        details=details,
+        quizzes=quizzes,
         sections=sections,
         counts=_counts(table),
         failures_at=next((section["id"] for section in sections if section["failures"]), ""),
         environments=_environments(table),
     )
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script, and the address it is loaded from; empty if it stands in the page."""
+
+    source: str
+    address: str
 
 
 def _source(environment: Environment, name: str) -> str:
@@ -98,7 +119,12 @@ def _environments(table: pd.DataFrame) -> list[Cells]:
 
 
 def _section(
-    index: int, ranking: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, meanings: Mapping[str, str]
+    index: int,
+    ranking: pd.DataFrame,
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+    meanings: Mapping[str, str],
+    binding: Binding,
 ) -> Cells:
     """One ranking: everything its part of the template asks for."""
     first = ranking.iloc[0]
@@ -133,7 +159,7 @@ def _section(
         "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
         "failures": _failures(runs),
         "plots": plots(ranking, runs, curves),
-        "pictures": _pictures(placed, table),
+        "pictures": _pictures(placed, table, binding),
         "scores": _score_facts(table, first["dataset"], meanings),
         "trainings": [row for row in placed if row["kind"] == "trial"],
     }
@@ -221,13 +247,13 @@ def _strip(row: Cells, scale: Scale) -> Cells:
     }
 
 
-def _pictures(rows: Sequence[Cells], table: pd.DataFrame) -> list[Cells]:
+def _pictures(rows: Sequence[Cells], table: pd.DataFrame, binding: Binding) -> list[Cells]:
     """The last samples of each row's first seed that has a score, in the board's order."""
     found = []
     ranked = [row for row in rows if row["kind"] == "trial"][SHOWN_PICTURES:]
     for row in (row for row in rows if row not in ranked):
         run = _first_run(row, table)
-        picture = _picture(Path(run["path"])) if run else None
+        picture = _picture(Path(run["path"]), binding) if run else None
         if run and picture:
             found.append(
                 {
@@ -248,34 +274,15 @@ def _first_run(row: Cells, table: pd.DataFrame) -> Cells | None:
     return runs[0] if runs else None
 
 
-def _picture(attempt: Path) -> Cells | None:
-    """The newest `samples-*.png` as a data URI, and the width at which its pixels are whole."""
-    paths = sorted(
-        attempt.glob("samples-*.png"), key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)]
-    )
-    content = _whole(paths[-1], attempt) if paths else b""
-    if not content.startswith(PNG) or len(content) < 24:
+def _picture(attempt: Path, binding: Binding) -> Cells | None:
+    """The newest `samples-*.png`: where it is found, and the size at which its pixels are whole."""
+    found = frames(attempt)
+    picture = read_picture(found[-1].path, attempt) if found else None
+    if picture is None:
         return None
-    width, height = struct.unpack(">II", content[16:24])
-    if not 0 < width * height <= MOST_PIXELS:
-        return None
-    scale = max(1, round(PICTURE_WIDTH / width))
-    data = base64.b64encode(content).decode()
-    return {"data": f"data:image/png;base64,{data}", "width": width * scale, "height": height * scale}
-
-
-def _whole(path: Path, attempt: Path) -> bytes:
-    """What is in the picture, if it is a file of the attempt; nothing if it is large, or a link to what lies elsewhere.
-
-    A page is made to be passed on, and results may come from anyone: no link of theirs puts a file of this machine in.
-    """
-    try:
-        inside = path.resolve(strict=True).is_relative_to(attempt.parents[1].resolve())
-        if not inside or not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
-            return b""
-        return path.read_bytes()
-    except (OSError, RuntimeError):
-        return b""
+    place, address = binding.shown(picture)
+    scale = max(1, round(PICTURE_WIDTH / picture.width))
+    return {"data": address, "place": place, "width": picture.width * scale, "height": picture.height * scale}
 
 
 def _score_facts(table: pd.DataFrame, dataset: str, meanings: Mapping[str, str]) -> list[Cells]:

@@ -15,7 +15,7 @@ from odd_files import ODD_FILES, as_odd_file
 from PIL import Image
 
 from ganbench import charts
-from ganbench.page import MAX_PICTURE_BYTES
+from ganbench.albums import MAX_PICTURE_BYTES
 from ganbench.report import render_html, render_markdown, render_text, write_reports
 from ganbench.statistics import board
 from ganbench.store import Store
