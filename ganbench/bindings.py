@@ -16,10 +16,13 @@ Reference = int | str
 """Where a page finds something: its place in a list of the page, or the thing or its address itself."""
 
 Cells = dict[str, Any]
+"""Values of JSON, by name."""
 
 PICTURE_BYTES = 16 * 2**20
-TEXT_BYTES = 1_500_000
+TEXT_BYTES = 1_800_000
 MOST_TRIALS = 1_000
+"""What one file holds: a browser on a phone is to open it."""
+
 MOST_TRIALS_IN_FILES = 100_000
 
 
@@ -50,10 +53,9 @@ class Binding(Protocol):
 class OneFile:
     """Everything in the page. Each picture and each text is there once."""
 
-    def __init__(
-        self, picture_bytes: int = PICTURE_BYTES, text_bytes: int = TEXT_BYTES, most: int = MOST_TRIALS
-    ) -> None:
-        self.most_trials = most
+    most_trials = MOST_TRIALS
+
+    def __init__(self, picture_bytes: int = PICTURE_BYTES, text_bytes: int = TEXT_BYTES) -> None:
         self._picture_room, self._text_room = picture_bytes, text_bytes
         self._pictures: dict[str, int] = {}
         self._addresses: list[str | None] = []

@@ -13,6 +13,7 @@ from torch import nn
 import ganbench
 from ganbench.batches import Batches
 from ganbench.casts import Cast
+from ganbench.contracts import Part, knows_classes
 from ganbench.drivers import Driver
 from ganbench.environment import PACKAGES, package_version
 from ganbench.errors import DataError, PluginError
@@ -102,7 +103,19 @@ def build_evaluator(workshop: Workshop, data: Data, dataset: Choice, evaluation:
         workshop.device,
         training=need_training(workshop, evaluation.metrics),
         identity=_identity(workshop, dataset, chosen),
+        class_names=_names_known(workshop, data, dataset, chosen),
     )
+
+
+def _names_known(workshop: Workshop, data: Data, dataset: Choice, extractor: Choice | None) -> tuple[str, ...]:
+    """What the data's classes are called, where the extractor tells those apart; their numbers where they have none."""
+    if extractor is None:
+        return ()
+    classifier = Part(workshop.registry.find("extractor", extractor).component, extractor)
+    classified = Part(workshop.registry.find("dataset", dataset).component, dataset)
+    if not knows_classes(classifier, classified):
+        return ()
+    return data.class_names or tuple(str(number) for number in range(classified.give("classes", 0)))
 
 
 def build_metrics(workshop: Workshop, metrics: Sequence[Choice]) -> list[Labelled]:

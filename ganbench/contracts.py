@@ -127,6 +127,18 @@ def extractor_mismatch(extractor: Part, dataset: Part) -> str | None:
     return f"extractor {extractor} needs images with {expected} channels, {dataset} has {channels}"
 
 
+def knows_classes(extractor: Part, dataset: Part) -> bool:
+    """Whether the extractor's logits are those of the data set's own classes."""
+    same_words = extractor.need("labels") or extractor.give("vocabulary", "") == dataset.give("vocabulary", "")
+    classes = _classes_of(extractor, dataset)
+    return bool(classes and classes == dataset.give("classes", 0) and same_words)
+
+
+def _classes_of(extractor: Part, dataset: Part) -> int:
+    """How many classes the extractor tells apart: the data set's, where it is trained on those."""
+    return (dataset if extractor.need("labels") else extractor).give("classes", 0) or 0
+
+
 def metric_mismatch(metric: Part, dataset: Part, extractor: Part | None) -> str | None:
     """Why the metric does not apply to the data set, in a sentence; None if it does."""
     return next(_metric_reasons(metric, dataset, extractor), None)
@@ -163,12 +175,9 @@ def _metric_reasons(metric: Part, dataset: Part, extractor: Part | None) -> Iter
     if extractor is None:
         yield f"metric {metric} needs a feature extractor, {dataset} has none"
         return
-    trained = extractor.need("labels")
-    classes = dataset.give("classes", 0) if trained else extractor.give("classes", 0)
-    same_words = trained or extractor.give("vocabulary", "") == dataset.give("vocabulary", "")
-    if metric.need("logits") and not (classes or extractor.give("logits")):
+    if metric.need("logits") and not (_classes_of(extractor, dataset) or extractor.give("logits")):
         yield f"metric {metric} needs class logits, extractor {extractor} has none"
-    if metric.need("classes") and not (classes and classes == dataset.give("classes", 0) and same_words):
+    if metric.need("classes") and not knows_classes(extractor, dataset):
         yield f"metric {metric} needs an extractor that knows the classes of {dataset}, {extractor} does not"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from ganbench.store import Attempt
 from ganbench.tables import COLUMNS, COSTS, noise_column
 from ganbench.terms import AXES, Trial
 from ganbench.views import format_number, one_line
+
+Rules = Mapping[str, Mapping[str, str]]
+"""Each score's direction and mean, by its column."""
 
 KEY = re.compile(r"[0-9a-f]{64}")
 MOST_POINTS = 60
@@ -72,7 +75,9 @@ class Details:
 
 def variants_of(board: pd.DataFrame, table: pd.DataFrame) -> list[Variant]:
     """Every variant of every ranking, in the order of the sections; a trial that lies in several suites counts once."""
-    trials = table[(table["kind"] == "trial") & table["key"].str.fullmatch(KEY.pattern)]
+    plain = table.assign()
+    plain.attrs = {}  # pandas copies them for every row that is taken
+    trials = plain[(plain["kind"] == "trial") & plain["key"].str.fullmatch(KEY.pattern)]
     newest = trials.sort_values("finished_at", kind="stable").drop_duplicates("key", keep="last")
     runs: dict[tuple[Any, ...], list[Cells]] = {}
     for run in records(newest.sort_values("seed", kind="stable")):
@@ -93,10 +98,11 @@ def gather(
     `sections` has for each ranking what the page calls its `dataset`, `budget` and `score`.
     """
     chosen = choose(variants, binding.most_trials)
+    rules = table.attrs["scores"]
     points = _curves_by_trial(curves, {(dossier.run["suite"], dossier.run["key"]) for dossier in chosen})
     kept = []
     for dossier in chosen:
-        dossier.entry = _entry(dossier, table, points.get((dossier.run["suite"], dossier.run["key"])), binding)
+        dossier.entry = _entry(dossier, rules, points.get((dossier.run["suite"], dossier.run["key"])), binding)
         if not binding.fits(dossier.entry):
             break
         kept.append(dossier)
@@ -162,13 +168,12 @@ def _line(run: Cells, score: str, entry: Cells | None) -> Cells:
     }
 
 
-def _entry(dossier: Dossier, table: pd.DataFrame, curve: pd.DataFrame | None, binding: Binding) -> Cells:
+def _entry(dossier: Dossier, rules: Rules, curve: pd.DataFrame | None, binding: Binding) -> Cells:
     """All of a trial but its pictures."""
     run, attempt = dossier.run, Attempt(dossier.folder)
     job, record, environment = attempt.job(), attempt.record(), attempt.environment()
     assert isinstance(job, Trial)
     failed = record.status != "ok"
-    rules = table.attrs["scores"]
     measured = [name for name in rules if not _missing(run[name])]
     scores = binding.text(json.dumps([[one_line(name), rules[name]["direction"]] for name in measured]))
     costs = [name for name in (*AXES, *SHOWN_COSTS) if not _missing(run[name])]

@@ -30,6 +30,18 @@ ROUNDING = 1e-3
 """How far below 0 a distance may come out by rounding alone, where both sides are the same samples."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The scores of generated samples, and what the extractor makes of both sides where it is a classifier.
+
+    Logits are (N, K), on the device that computed the scores.
+    """
+
+    scores: tuple[Score, ...]
+    fake_logits: Tensor | None = None
+    real_logits: Tensor | None = None
+
+
 class Evaluator:
     """The scores of generated samples, against the same held-out samples every time. Built once a trial.
 
@@ -50,7 +62,9 @@ class Evaluator:
         *,
         training: bool = False,
         identity: cache.Identity | None = None,
+        class_names: tuple[str, ...] = (),
     ) -> None:
+        self.class_names = class_names
         self.count = min(samples, len(data.heldout), len(data.train) or len(data.heldout))
         kept = spread(len(data.heldout), self.count)  # (count,)
         self.real = data.heldout[kept]  # (count, C, H, W) or (count, D)
@@ -72,6 +86,16 @@ class Evaluator:
         resamples: int = 0,
         alive: Alive = nobody,
     ) -> tuple[Score, ...]:
+        """Every metric's scores, in the metrics' order: those that `measure` gives."""
+        return self.measure(fake, labels, resamples, alive).scores
+
+    def measure(
+        self,
+        fake: Tensor,
+        labels: Tensor | None = None,
+        resamples: int = 0,
+        alive: Alive = nobody,
+    ) -> Measured:
         """Every metric's scores, in the metrics' order, for `fake`: uint8 images or float32 points (count, ...).
 
         `labels` (count,) are the classes that were asked for; with `resamples` metrics estimate their own noise.
@@ -99,7 +123,8 @@ class Evaluator:
             resamples=resamples,
         )
         with torch.no_grad():
-            return _collect(self._metrics, evidence, alive)
+            scores = _collect(self._metrics, evidence, alive)
+        return Measured(scores, evidence.fake_logits, evidence.real_logits)
 
     def _extract(self, samples: Tensor, alive: Alive = nobody) -> dict[str, Tensor]:
         return extract(self._extractor, samples, self._device, alive) if self._extractor else {}

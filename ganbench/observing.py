@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ganbench.accounting import clock_for, forget_peak_memory, peak_memory_bytes
 from ganbench.disk import write_atomically
+from ganbench.errors import StorageError
 from ganbench.events import EventLog
-from ganbench.metrics import Evaluator
+from ganbench.metrics import Evaluator, Measured
 from ganbench.pictures import by_class, draw_samples
-from ganbench.players import Players, sample
+from ganbench.players import Players, detached, sample
+from ganbench.portraits import LATENTS, ROWS, Sitting, portray
 from ganbench.protocols import Data
 from ganbench.seeding import global_stream
 from ganbench.states import State
@@ -43,7 +45,9 @@ class Observer:
         conditional: bool = False,
     ) -> None:
         self._attempt, self._data, self._evaluator, self._events = attempt, data, evaluator, events
-        latents = evaluation_latents(trial.seed, trial.training.latent_dim, evaluator.count)
+        latents = evaluation_latents(trial.seed, trial.training.latent_dim, max(evaluator.count, LATENTS))
+        self._ends = latents[:LATENTS].to(device)  # of interpolations
+        latents = latents[: evaluator.count]
         self._latents = latents.to(device)
         asked = None if data.train_labels is None else evaluation_labels(trial.seed, data.train_labels, len(latents))
         self._labels = asked if conditional else None
@@ -58,14 +62,18 @@ class Observer:
         self.spent = Spent()
 
     def look(self, players: Players, spent: Spent, statistics: Mapping[str, float], *, final: bool) -> None:
-        """Measure the generator now: one row of the curve, one picture, the current scores. Raises Diverged."""
+        """Measure the generator now: one row of the curve, one picture, the current scores; in the end its portrait.
+
+        Raises Diverged.
+        """
         began = time.perf_counter()
         self._events.spent = spent
         self._peak_memory_bytes = max(self._peak_memory_bytes, peak_memory_bytes(self._device))
         samples = self._samples(players, spent)
         with global_stream(0, "metrics", self._device):  # whatever a plugin's metric draws
             resamples = RESAMPLES if final else 0
-            self.scores = self._evaluator.scores(samples, self._labels, resamples, self._events.alive)
+            measured = self._evaluator.measure(samples, self._labels, resamples, self._events.alive)
+        self.scores = measured.scores
         self.spent = spent
         shown = samples if self._labels is None else by_class(samples, self._labels)
         draw_samples(shown, self._data, self._attempt.path / f"samples-{spent.steps:08d}.png")
@@ -74,8 +82,48 @@ class Observer:
         self._rows.append({**asdict(spent), **wall, **values, **statistics})
         self._write_curve()
         self._events.evaluated(spent, self.scores)
+        if final:
+            self._portray(players, samples, measured)
         forget_peak_memory(self._device)
         self.evaluation_seconds += time.perf_counter() - began
+
+    def _portray(self, players: Players, samples: Tensor, measured: Measured) -> None:
+        """Leave the generator's portrait. Where none can be made the events say why, and the scores stay what they are.
+
+        Raises StorageError.
+        """
+
+        def generate(latents: Tensor, labels: Tensor | None) -> Tensor:
+            generator = detached(players.scored)  # what is saved is what was scored, whatever a call changes
+            made = sample(generator, latents, players.generator_label, labels=labels)
+            return at_rest(players.generator_label, made, (len(latents), *players.shape))
+
+        sitting = Sitting(
+            self._data,
+            self._evaluator.real,
+            samples,
+            measured,
+            self._evaluator.class_names,
+            generate,
+            self._ends,
+            self._row_labels(),
+            self._device,
+        )
+        self._events.alive("portrait")
+        try:
+            portray(sitting, self._attempt.path)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a picture that cannot be made costs no trial its scores
+            first_line = str(error).partition("\n")[0]
+            self._events.write("without portrait", why=f"{type(error).__name__}: {first_line}")
+
+    def _row_labels(self) -> Tensor | None:
+        """For each row of a picture a class (8,): the first ones in turn, as in the picture of samples."""
+        if self._labels is None:
+            return None
+        classes: list[int] = sorted(set(self._labels.tolist()))
+        return torch.tensor([classes[row % len(classes)] for row in range(ROWS)], device=self._device)
 
     def state(self) -> State:
         """The curve so far, the newest scores, and what measuring took."""

@@ -44,19 +44,19 @@ _JOBS: dict[str, type[Job]] = {
 
 def read_record(path: Path | str) -> Record:
     """The record at `path`. Raises ResultsError that names the file and the field where it is not one."""
-    content = _read(path)
+    content = read_file(path)
     return _record_at_once(content) or _record(_parsed(content, path), path)
 
 
 def read_job(path: Path | str) -> Job:
     """The job described at `path`. Raises ResultsError as `read_record` does."""
-    content = _read(path)
+    content = read_file(path)
     return _job_at_once(content) or _job(_parsed(content, path), path)
 
 
 def read_facts(path: Path | str) -> Mapping[str, Any]:
     """The JSON object at `path`, empty where there is no file; not to be changed: equal files share an object."""
-    return _parsed(_read(path, missing=b"{}"), path, _remembered)
+    return _parsed(read_file(path, missing=b"{}"), path, _remembered)
 
 
 def once(function: Callable[..., Found]) -> Callable[..., Found]:
@@ -79,15 +79,18 @@ def once(function: Callable[..., Found]) -> Callable[..., Found]:
     return remembered
 
 
-def _read(path: Path | str, missing: bytes | None = None) -> bytes:
-    """What is in the file, `missing` if there is none; as few calls to the system as it takes."""
+def read_file(path: Path | str, missing: bytes | None = None, most: int = MAX_JSON_BYTES) -> bytes:
+    """What is in the file, `missing` if there is none; as few calls to the system as it takes.
+
+    Raises ResultsError for what is no regular file, has more than `most` bytes, or cannot be read.
+    """
     try:
         with FileIO(path, opener=_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ResultsError(f"{path}: no regular file, so not one that ganbench wrote")
-            if status.st_size > MAX_JSON_BYTES:
-                raise ResultsError(f"{path}: larger than {MAX_JSON_BYTES} bytes, so not a file that ganbench wrote")
+            if status.st_size > most:
+                raise ResultsError(f"{path}: larger than {most} bytes, so not a file that ganbench wrote")
             return file.read(status.st_size)
     except OSError as error:
         if missing is not None and isinstance(error, FileNotFoundError):

@@ -89,8 +89,10 @@ def grid_of(picture: Picture | None, count: int) -> Grid | None:
 def _real(variants: Sequence[Variant], table: pd.DataFrame) -> Grid | None:
     """The grid of real images that were measured as the variants were."""
     alike = {run["evaluation_protocol"] for variant in variants for run in variant.runs}
-    same = table["evaluation_protocol"].isin(alike) & (table["kind"] == "reference") & (table["variant"] == REAL)
-    found = records(table[same].sort_values("finished_at").tail(1))
+    plain = table.assign()
+    plain.attrs = {}
+    same = plain["evaluation_protocol"].isin(alike) & (plain["kind"] == "reference") & (plain["variant"] == REAL)
+    found = records(plain[same].sort_values("finished_at").tail(1))
     grid = _last_grid(found[0]) if found else None
     return grid if grid and grid.count >= FEWEST else None
 

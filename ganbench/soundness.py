@@ -18,6 +18,7 @@ from ganbench.assignments import Assignment, assignment_of
 from ganbench.disk import sha256_of
 from ganbench.errors import ResultsError
 from ganbench.parsing import read_facts, read_job, read_record
+from ganbench.portrait_files import INTERPOLATIONS, NEIGHBOURS, PORTRAIT, read_portrait
 from ganbench.store import (
     CONTROL,
     CURVE,
@@ -89,6 +90,8 @@ def damage_of(attempt: Attempt) -> Iterator[Problem]:
     for name in (ENVIRONMENT, TASK):
         if name in files:
             yield from _read(attempt.path / name, read_facts)
+    if PORTRAIT in files:
+        yield from _read(attempt.path / PORTRAIT, lambda path: read_portrait(path.parent))
     if job is not None:
         yield from _wrong_key(attempt, job, record)
     if record is not None:
@@ -268,6 +271,7 @@ def _unfit(attempt: Attempt, record: Record, files: set[str]) -> Iterator[Proble
         CURVE: lambda path: _curve_fault(path, record),
         GENERATOR: _tensors_fault,
         **{name: _picture_fault for name in sorted(files) if SAMPLES.fullmatch(name)},
+        **dict.fromkeys((INTERPOLATIONS, NEIGHBOURS), _picture_fault),
     }
     for name, fault_of in readers.items():
         path = attempt.path / name

@@ -2,6 +2,7 @@
 
 <results>/runs/<key>/<attempt>/
     trial.json task.json environment.json events.jsonl log.txt curve.parquet samples-*.png generator.safetensors
+    interpolations.png neighbours.png portrait.json
     record.json    the last file, renamed into place once it is safe: an attempt without it never happened
 <results>/checkpoints/<group>.safetensors    of what was cut short: where it goes on
 """
@@ -20,6 +21,7 @@ from typing import Any
 from ganbench.disk import on_disk, remove, sha256_of, write_atomically
 from ganbench.errors import ResultsError
 from ganbench.parsing import read_facts, read_job, read_record
+from ganbench.portrait_files import INTERPOLATIONS, NEIGHBOURS, PORTRAIT
 from ganbench.terms import Job, Record, kind_of, plain
 
 RECORD = "record.json"
@@ -31,6 +33,7 @@ LOG = "log.txt"
 CURVE = "curve.parquet"
 GENERATOR = "generator.safetensors"
 SAMPLES = re.compile(r"samples-.*\.png")
+FINAL = (TRIAL, TASK, ENVIRONMENT, CURVE, GENERATOR, INTERPOLATIONS, NEIGHBOURS, PORTRAIT)
 CHECKPOINTS = "checkpoints"
 
 NOISE = "Extension modules: "
@@ -228,7 +231,7 @@ def find_attempt(path: Path, key: str) -> Attempt:
 
 def is_final(name: str) -> bool:
     """Whether an attempt's file of that name is complete when the record is written: the record has its checksum."""
-    return name in (TRIAL, TASK, ENVIRONMENT, CURVE, GENERATOR) or SAMPLES.fullmatch(name) is not None
+    return name in FINAL or SAMPLES.fullmatch(name) is not None
 
 
 def _last_lines(log: Path) -> str:

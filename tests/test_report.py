@@ -212,7 +212,7 @@ def test_the_page_fetches_nothing(page):
 def test_the_page_allows_only_its_own_scripts(page):
     policy = next(meta["content"] for meta in Page(page).of("meta") if meta.get("http-equiv"))
     assert policy.startswith("default-src 'none'; img-src data:;")
-    assert policy.count("'sha256-") == 2
+    assert policy.count("'sha256-") == 7
     assert "unsafe-eval" not in policy
     assert "unsafe-inline" not in policy.partition("script-src")[2]
 
@@ -288,7 +288,7 @@ def test_hostile_names_are_only_ever_text(tmp_path, name):
     failure = fabricate.Outcome((), "error", name)
     fabricate.commit(store, fabricate.trial(Variant(network, network, Choice("x")), dataset=Choice(name)), failure)
     seen = Page(page_of(store.path))
-    assert len(seen.of("script")) == 2 + len(seen.of("figure"))
+    assert len(seen.of("script")) == 7 + 1 + len(seen.of("figure"))
     assert not any(key.startswith("on") for _, attributes in seen.elements for key in attributes)
     assert name in seen.text
 

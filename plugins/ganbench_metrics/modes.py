@@ -10,13 +10,11 @@ from scipy.special import bdtrc
 from torch import Tensor
 
 from ganbench.errors import DataError
-from ganbench.protocols import Evidence, Modes
+from ganbench.membership import RADIUS, modes_of
+from ganbench.protocols import Evidence
 from ganbench.terms import Score
-from ganbench_metrics.histograms import SHARE, covered, divergence, total_variation, variance
+from ganbench_metrics.histograms import SHARE, counts_of, covered, divergence, total_variation, variance
 from ganbench_metrics.protocol import blank
-
-RADIUS = 3.0
-"""How far, in standard deviations, a point may lie from a mode's centre and still be one of the mode's."""
 
 
 class ModeCoverage:
@@ -36,7 +34,7 @@ class ModeCoverage:
         if modes is None:
             raise DataError("metric 'modes': the modes of this data set are not known. Leave the metric out")
         count, weights = len(evidence.fake), modes.weights.double()
-        counts = _on_modes(evidence.fake.double(), modes)  # (K,)
+        counts = counts_of(modes_of(evidence.fake, modes), len(weights) + 1)[:-1]  # (K,)
         shares = torch.cat([counts, count - counts.sum(dim=0, keepdim=True)]) / count  # (K + 1,), the last: of no mode
         expected = torch.cat([weights, weights.new_zeros(1)])  # (K + 1,)
         reached, fair = covered(counts, count * weights), SHARE * count * weights
@@ -51,13 +49,6 @@ class ModeCoverage:
             replace(higher, name="high_quality", value=near, noise=math.sqrt(near * (1 - near) / count)),
             replace(lower, name="kl_modes", value=kl, noise=_of_divergence(counts, weights)),
         )
-
-
-def _on_modes(points: Tensor, modes: Modes) -> Tensor:
-    """How many points (N, D) belong to each mode, within three of its deviations: (K,) float64."""
-    distances = torch.cdist(points, modes.centres.double(), compute_mode="donot_use_mm_for_euclid_dist")  # (N, K)
-    distance, nearest = (distances / modes.deviations.double()).min(dim=1)  # (N,), (N,)
-    return torch.bincount(nearest[distance <= RADIUS], minlength=len(modes.centres)).double()
 
 
 def _of_variation(shares: Tensor, expected: Tensor, count: int) -> float:
