@@ -23,7 +23,8 @@ ganbench.film = (() => {
       return button;
     });
     large.addEventListener("load", () => {
-      const scale = Math.max(1, Math.floor(LARGE / large.naturalWidth));
+      const room = Math.min(LARGE, large.parentElement.clientWidth - 2); // whole pixels, as far as there is room
+      const scale = Math.max(1, Math.floor(room / large.naturalWidth));
       large.width = large.naturalWidth * scale;
       large.height = large.naturalHeight * scale;
     });
