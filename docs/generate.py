@@ -1,8 +1,8 @@
 """Write anew the parts of the pages that a command prints: `python docs/generate.py`.
 
 Such a part stands between `<!-- begin: ganbench … -->` and `<!-- end -->`. With names of pages, as in `python
-docs/generate.py performance`, only those are written. The page on performance is written for its name alone: its
-command takes minutes, and wants a machine that does nothing else.
+docs/generate.py performance`, only those are written. The pages on performance and on statistics are written for their
+names alone: they take minutes, and the first wants a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from simulation import tables
+
 from ganbench.plugins import discover
 from ganbench.zoo import zoo_page
 
 PART = re.compile(r"(<!-- begin: ganbench (?P<arguments>[^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-SLOW = ("performance",)
+SIMULATION = re.compile(r"(<!-- begin: simulation -->\n).*?(<!-- end -->)", re.DOTALL)
+
+SLOW = ("performance", "statistics")
 
 
 def regenerated(text: str) -> str:
@@ -42,7 +46,12 @@ def pages(names: Sequence[str]) -> list[Path]:
 
 def written(page: Path) -> str:
     """What is to stand on the page: of the zoo's, all is written from what is installed."""
-    return zoo_page(discover()) if page.stem == "zoo" else regenerated(page.read_text(encoding="utf-8"))
+    if page.stem == "zoo":
+        return zoo_page(discover())
+    text = regenerated(page.read_text(encoding="utf-8"))
+    if page.stem != "statistics":
+        return text
+    return SIMULATION.sub(lambda part: f"{part.group(1)}\n{tables()}\n\n{part.group(2)}", text)
 
 
 if __name__ == "__main__":

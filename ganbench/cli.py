@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 import ganbench
+from ganbench.cli_comparing import comparing_app
 from ganbench.cli_measuring import measuring_app
 from ganbench.cli_performance import performance_app
 from ganbench.cli_plugins import plugins_app
@@ -23,6 +24,7 @@ from ganbench.options import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     READ_BY_PEOPLE,
+    AtOption,
     BoardFormat,
     CheckpointOption,
     DataRootOption,
@@ -37,6 +39,7 @@ from ganbench.options import (
     PluginOption,
     ResultsArgument,
     ResultsOption,
+    ScoreOption,
     SilentOption,
     SuiteArgument,
     TableFormat,
@@ -46,6 +49,7 @@ from ganbench.options import (
     absolute,
     echo_json,
     files_of,
+    load_cut,
     meanings,
     open_console,
 )
@@ -68,6 +72,7 @@ app = typer.Typer(
 )
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(results_app, name="results")
+app.add_typer(comparing_app)
 app.add_typer(measuring_app)
 app.add_typer(performance_app)
 app.add_typer(reproducing_app)
@@ -232,9 +237,8 @@ def table(
 @app.command()
 def leaderboard(
     results: ResultsArgument = Path("results"),
-    score: Annotated[
-        str | None, typer.Option("--score", help="Rank by this score. Default: each data set's first.")
-    ] = None,
+    score: ScoreOption = None,
+    at: AtOption = None,
     format: Annotated[BoardFormat, typer.Option("--format", help="How to print it.")] = "text",  # noqa: A002
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the page, one offline file.")
@@ -251,9 +255,8 @@ def leaderboard(
     With intervals over seeds, the floor that real data sets, and failures.
     """
     from ganbench.statistics import board
-    from ganbench.tables import load_results
 
-    results_table = load_results(results)
+    results_table, _ = load_cut(results, at)
     ranked = board(results_table, score)
     _print_board(ranked, format)
     if show and not site:

@@ -12,6 +12,7 @@ import typer
 from ganbench.drivers import Wish
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from ganbench.plugins import Registry
@@ -102,6 +103,35 @@ DriverOption = Annotated[
         "together, or as a CUDA graph. Results do not depend on it but for rounding.",
     ),
 ]
+ScoreOption = Annotated[
+    str | None, typer.Option("--score", help="Judge by this score. Default: each data set's first.")
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="BUDGET",
+        help="Judge what was reached at a smaller budget, read off the curves: 100kimg, 5000steps, 30s or 2PF.",
+    ),
+]
+
+
+def load_cut(results: Path, at: str | None) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The results as they are or, where a budget is named, as they were there: then with the curves that tell it.
+
+    How much of that is read off between recorded points is said aside.
+    """
+    from ganbench.cuts import cut, parse_cut
+    from ganbench.tables import load_curves, load_results
+
+    asked = parse_cut(at) if at is not None else None
+    table = load_results(results)
+    if asked is None:
+        return table, None
+    curves = load_curves(results)
+    found, reach = cut(table, curves, asked)
+    typer.echo(f"At {asked}: {reach}.", err=True)
+    return found, curves
 
 
 def files_of(paths: list[Path] | None) -> tuple[Path, ...]:
@@ -134,5 +164,11 @@ def echo_json(rows: Any) -> None:
 
 
 def meanings(registry: Registry) -> dict[str, str]:
-    """What each metric tells, in a sentence."""
-    return {offer.component.name: offer.component.summary for offer in registry.offers if offer.kind == "metric"}
+    """What each metric tells, by its name, and each of its scores, by `metric/score`, with the paper it is from."""
+    from ganbench.glossary import terms_of
+
+    metrics = {offer.component.name: offer.component.summary for offer in registry.offers if offer.kind == "metric"}
+    sources = ((term, f" ({term.paper})" if term.paper else "") for term in terms_of(registry))
+    return metrics | {
+        f"{term.offer.component.name}/{term.stem}": f"{term.measure.definition}{source}" for term, source in sources
+    }

@@ -1,24 +1,27 @@
-"""What the HTML page shows, gathered for its template: strips of seeds, plots, samples, failures and protocols."""
+"""What the HTML page shows, gathered for its template: boards, controls, plots, samples, failures and protocols."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ganbench.albums import frames, read_picture
 from ganbench.bindings import Binding, OneFile
-from ganbench.charts import COLOURS, javascript, plots
+from ganbench.cells import FAMILIES, Cells, board_rows, families, family_of, scale_of
+from ganbench.charts import javascript, plots
+from ganbench.cuts import Cut
 from ganbench.dossiers import gather, variants_of
+from ganbench.embedded import datatables
+from ganbench.headings import headings
 from ganbench.quizzes import gather_quizzes
+from ganbench.slider import Stops, slider
 from ganbench.standings import (
     has_metric_noise,
     lead_sentence,
@@ -28,7 +31,6 @@ from ganbench.standings import (
     secondary_scores,
     seed_count,
     shared_parts,
-    trials_of,
 )
 from ganbench.views import format_number, one_line
 
@@ -41,7 +43,17 @@ OWN_CORE = 0.8
 PICTURE_WIDTH = 216
 LONGEST_MESSAGE = 1_000
 
-Cells = dict[str, Any]
+STATUSES = {
+    "complete": "complete", "failed": "with failures", "evaluated": "evaluated only", "reference": "references",
+}  # fmt: skip
+"""Groups of a board's rows, with the words on their pills."""
+
+COPIED = 1_000
+"""The most rows of a board that the page holds as text to be copied: it would grow too large."""
+
+AXIS_NAMES = {"kimg": "thousand images", "steps": "steps", "device_seconds": "device seconds", "petaflops": "PFLOP"}
+
+Copies = Callable[[pd.DataFrame], dict[str, list[list[str]]]]
 
 
 def render_page(
@@ -50,9 +62,13 @@ def render_page(
     board: pd.DataFrame,
     title: str,
     meanings: Mapping[str, str],
+    copies: Copies,
     binding: Binding | None = None,
 ) -> str:
-    """The page, complete in one string unless `binding` puts parts of it into files."""
+    """The page, complete in one string unless `binding` puts parts of it into files.
+
+    `copies` gives the text of a ranking in several formats.
+    """
     binding = binding or OneFile()
     environment = Environment(
         loader=PackageLoader("ganbench", "templates"), autoescape=True, undefined=StrictUndefined,
@@ -62,13 +78,19 @@ def render_page(
     sections = [
         _section(index, ranking, table, curves, meanings, binding) for index, ranking in enumerate(rankings(board))
     ]
-    drawn = any(section["plots"] for section in sections)
+    stops, cuts = slider(table, curves, board)
+    controls = _controls(sections, stops)
+    for section, ranking, cut in zip(sections, rankings(board), cuts, strict=True):
+        section["data"] = {
+            "rows": _row_facts(section["rows"], controls["data"]),
+            "copies": copies(ranking) if len(ranking) <= COPIED else None,
+            "cuts": cut if stops else None,
+        }
     variants = variants_of(board, table)
     details = gather(variants, sections, table, curves, binding)
     quizzes = gather_quizzes(variants, sections, table, binding)
-    names = ["state.js", "leaderboard.js", "figures.js", "film.js", "details.js", "quiz.js"] if variants else []
-    sources = {"library.js": javascript() if drawn else "", **{name: _source(environment, name) for name in names}}
-    scripts = [Script(source, binding.script(name, source)) for name, source in sources.items() if source]
+    sources = _sources(environment, sections, inside=bool(details.variants))
+    scripts = [Script(source, binding.script(name, source)) for name, source in sources.items()]
     return environment.get_template("leaderboard.html.j2").render(
         title=one_line(title),
         style=_source(environment, "leaderboard.css") + _source(environment, "details.css"),
@@ -78,6 +100,7 @@ def render_page(
         details=details,
         quizzes=quizzes,
         sections=sections,
+        controls=controls,
         counts=_counts(table),
         failures_at=next((section["id"] for section in sections if section["failures"]), ""),
         environments=_environments(table),
@@ -90,6 +113,58 @@ class Script:
 
     source: str
     address: str
+
+
+def _sources(environment: Environment, sections: Sequence[Cells], *, inside: bool) -> dict[str, str]:
+    """What the page runs, in order; nothing where there is nothing to show. `inside` are pages of variants."""
+    drawn = any(section["plots"] for section in sections)
+    libraries: dict[str, Callable[[], str]] = {"datatables.js": datatables, "library.js": javascript}
+    names = ["state.js", "datatables.js", "board.js"] if sections else []
+    names += ["library.js", "leaderboard.js"] if drawn else []
+    names += ["figures.js", "film.js", "details.js", "quiz.js"] if inside else []
+    return {name: libraries[name]() if name in libraries else _source(environment, name) for name in names}
+
+
+def _controls(sections: Sequence[Cells], stops: Stops) -> Cells:
+    """The pills and the slider, and what their script is told: the names that rows refer to by number."""
+    rows = [row for section in sections for row in section["rows"]]
+    known = families(rows)
+    present = {row["group"] for row in rows}
+    datasets = dict.fromkeys(section["dataset"] for section in sections)
+    choices = {
+        "dataset": ("Data set", {name: name for name in datasets}),
+        "status": ("Status", {name: words for name, words in STATUSES.items() if name in present}),
+        **{part: (part.capitalize(), {name: name for name in names}) for part, names in known.items()},
+    }
+    groups = [
+        {"name": name, "title": title, "options": [{"value": key, "title": text} for key, text in options.items()]}
+        for name, (title, options) in choices.items()
+        if len(options) > 1
+    ]
+    told = {axis: [{"value": value, "text": str(Cut(axis, value))} for value in at] for axis, at in stops.items()}
+    return {
+        "groups": groups,
+        "families": f"Filter by {' or '.join([', '.join([*known][:-1]), [*known][-1]] if len(known) > 1 else known)}",
+        "stops": {axis: {"title": AXIS_NAMES[axis]} for axis in stops},
+        "data": {
+            "status": list(STATUSES),
+            **{part: known.get(part, []) for part in FAMILIES},
+            "stops": {axis: {"at": at} for axis, at in told.items()},
+        },
+    }
+
+
+def _row_facts(rows: Sequence[Cells], names: Mapping[str, list[str]]) -> list[list[int]]:
+    """Each row's status and, if it was trained, its families, as places in `names`; -1 where all have one in common."""
+    places = {part: {name: place for place, name in enumerate(names[part])} for part in FAMILIES}
+    statuses = list(STATUSES)
+    return [
+        [
+            statuses.index(row["group"]),
+            *(places[part].get(family_of(row[part]), -1) for part in FAMILIES if row["kind"] == "trial"),
+        ]
+        for row in rows
+    ]
 
 
 def _source(environment: Environment, name: str) -> str:
@@ -128,11 +203,11 @@ def _section(
 ) -> Cells:
     """One ranking: everything its part of the template asks for."""
     first = ranking.iloc[0]
-    scale = _scale_of(ranking)
     placed = records(named(ranking))
-    rows = [_row(row, scale) for row in placed]
     same = table[table["protocol"] == first["protocol"]]  # where nothing was trained, that of what was evaluated
     runs = same[same["kind"] == "trial"]
+    rows = board_rows(ranking, runs, curves)
+    scores = _score_facts(table, first["dataset"], meanings)
     protocol = same[same["extractor"] != ""] if (same["extractor"] != "").any() else same[same["n_fake"].notna()]
     return {
         "id": f"ranking-{index}",
@@ -148,19 +223,21 @@ def _section(
         "seeds": seed_count(ranking),
         "trained": bool((ranking["kind"] == "trial").any()),
         "noisy": has_metric_noise(ranking),
-        "width": 7 + len(secondary_scores(ranking)) + has_metric_noise(ranking),
         "measured": records(protocol.head(1)),
         "others": secondary_scores(ranking),
-        "scale": scale,
+        "scale": scale_of(ranking),
+        "headings": headings(ranking, scores),
         "rows": rows,
-        "blocks": [{"group": group, "rows": list(block)} for group, block in itertools.groupby(rows, _group_of)],
+        "failing": any(row["group"] == "failed" for row in rows),
+        "elsewhere": any(row["group"] == "evaluated" for row in rows) and bool((ranking["kind"] == "trial").any()),
+        "provisional": any(row["provisional"] for row in rows),
         "notes": _notes(runs),
         "separated": any(row["group"] == "complete" and not row["leads"] for row in rows),
         "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
         "failures": _failures(runs),
         "plots": plots(ranking, runs, curves),
         "pictures": _pictures(placed, table, binding),
-        "scores": _score_facts(table, first["dataset"], meanings),
+        "scores": scores,
         "trainings": [row for row in placed if row["kind"] == "trial"],
     }
 
@@ -188,63 +265,6 @@ def _notes(runs: pd.DataFrame) -> list[str]:
             f"Times and images/s are affected by it, {scores}."
         )
     return notes
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Where a value lies between the two ends of a strip, which are the lowest and the highest seed's, with room."""
-
-    low: float
-    high: float
-    logarithmic: bool
-
-    def place(self, value: float) -> float:
-        """Percent of the strip, from 0 at the left end to 100 at the right; values beyond an end lie on it."""
-        low, high, value = (math.log(max(x, 1e-300)) if self.logarithmic else x for x in (self.low, self.high, value))
-        return round(100 * min(max((value - low) / (high - low), 0.0), 1.0), 2)
-
-
-def _scale_of(ranking: pd.DataFrame) -> Scale | None:
-    """The scale that all strips of a ranking share; None where nothing was measured."""
-    values = [value for seeds in trials_of(ranking)["values"] for value in seeds]
-    if not values:
-        return None
-    low, high = min(values), max(values)
-    if ranking["mean_rule"].iloc[0] == "geometric":
-        room = max(math.sqrt(high / low) ** 0.3, 1.1)
-        return Scale(low / room, high * room, logarithmic=True)
-    room = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
-    return Scale(low - room, high + room, logarithmic=False)
-
-
-def _row(row: Cells, scale: Scale | None) -> Cells:
-    """A row of the board as the template shows it."""
-    complete, trained = row["ok"] == row["attempted"], row["kind"] == "trial"
-    group = row["kind"] if not trained else "complete" if complete else "failed"
-    return {
-        **row,
-        "group": group,
-        "swatch": row["place"] if trained and row["place"] < COLOURS else None,
-        "medians": {name.removeprefix("median_"): value for name, value in row.items() if name.startswith("median_")},
-        "strip": _strip(row, scale) if scale and row["values"] and trained else None,
-    }
-
-
-def _group_of(row: Cells) -> str:
-    return str(row["group"])
-
-
-def _strip(row: Cells, scale: Scale) -> Cells:
-    bounded = not math.isnan(row["low"])
-    floor = row["real_floor"]
-    inside = not math.isnan(floor) and scale.low < floor < scale.high
-    return {
-        "dots": [scale.place(value) for value in row["values"]],
-        "mean": scale.place(row["mean"]),
-        "interval": [scale.place(row["low"]), scale.place(row["high"])] if bounded else None,
-        "floor": scale.place(floor) if inside else None,
-        "told": ", ".join(format_number(value) for value in row["values"]),
-    }
 
 
 def _pictures(rows: Sequence[Cells], table: pd.DataFrame, binding: Binding) -> list[Cells]:
@@ -290,5 +310,11 @@ def _score_facts(table: pd.DataFrame, dataset: str, meanings: Mapping[str, str])
     found: dict[str, Cells] = {}
     for datasets in table.attrs["measured"].values():
         for name, facts in datasets.get(dataset, {}).items():
-            found.setdefault(name, {**facts, "name": name, "meaning": meanings.get(facts["metric"], "")})
+            found.setdefault(name, {**facts, "name": name, "meaning": _meaning(name, facts["metric"], meanings)})
     return list(found.values())
+
+
+def _meaning(score: str, metric: str, meanings: Mapping[str, str]) -> str:
+    """What is said of `score` itself, under the longest name that it begins with, or else of its metric."""
+    own = [name for name in meanings if name.startswith(f"{metric}/") and f"{metric}/{score}_".startswith(f"{name}_")]
+    return meanings[max(own, key=len)] if own else meanings.get(metric, "")

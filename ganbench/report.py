@@ -17,9 +17,11 @@ from rich.text import Text
 from ganbench.disk import write_atomically
 from ganbench.errors import ResultsError
 from ganbench.standings import (
+    conditional_note,
     has_metric_noise,
     labels,
     lead_sentence,
+    mean_text,
     named,
     protocol_line,
     rankings,
@@ -40,6 +42,12 @@ RANK, INTERVAL, METRIC_NOISE, OK, SPEED = "rank", f"{CONFIDENCE:.0%} interval", 
 VARIANT_WIDTH = 24
 WIDE_VARIANT = 40
 COLUMN_GAP = 3
+COPIED = (
+    "dataset", "protocol", "kind", "rank", "variant", "generator", "discriminator", "loss", "recipe", "score", "mean",
+    "low", "high", "ok", "attempted",
+)  # fmt: skip
+"""Columns of a board that its page gives as CSV, in full precision; the medians of the other scores follow."""
+
 SECONDARY = 3
 """Scores shown beside the one that ranks, where the console has room for them."""
 
@@ -92,7 +100,8 @@ def _rich_ranking(ranking: pd.DataFrame, secondary: int) -> Group:
         style = "dim" if row["kind"] == "reference" else "bold" if row["leads"] else ""
         table.add_row(*(Text(cell) for cell in cells), style=style)
     title = Text(f"{one_line(ranking['dataset'].iloc[0])} · {protocol_line(ranking)}", style="bold")
-    return Group(title, Text(lead_sentence(ranking)), Text(""), table, Text(""))
+    below = [Text(note)] if (note := conditional_note(ranking)) else []
+    return Group(title, Text(lead_sentence(ranking)), Text(""), table, *below, Text(""))
 
 
 def _markdown_ranking(ranking: pd.DataFrame) -> str:
@@ -101,7 +110,8 @@ def _markdown_ranking(ranking: pd.DataFrame) -> str:
     rule = "|".join(" --- " if heading == VARIANT else " ---: " for heading in headings)
     title = f"### {escape_markdown(one_line(ranking['dataset'].iloc[0]))}"
     about = f"{escape_markdown(lead_sentence(ranking))} {escape_markdown(protocol_line(ranking))}."
-    return "\n".join([title, "", about, "", lines[0], f"|{rule}|", *lines[1:], ""])
+    below = ["", note] if (note := conditional_note(ranking)) else []
+    return "\n".join([title, "", about, "", lines[0], f"|{rule}|", *lines[1:], *below, ""])
 
 
 def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[str]]]:
@@ -116,6 +126,28 @@ def _cells(ranking: pd.DataFrame, secondary: int) -> tuple[list[str], list[list[
     return [headings[i] for i in kept], [[cells[i] for i in kept] for cells in rows]
 
 
+def _copies(ranking: pd.DataFrame) -> dict[str, list[list[str]]]:
+    """The ranking to be taken elsewhere, by format: lines before its rows, a line for each row, lines after them."""
+    headings, rows = _cells(ranking, SECONDARY)
+    known = [name for name in COPIED if not ranking[name].isna().all()]
+    whole = ranking[[*known, *(f"median_{name}" for name in secondary_scores(ranking))]]
+    sides = "".join("l" if heading == VARIANT else "r" for heading in headings)
+    latex = pd.DataFrame(rows, columns=headings, dtype="string").to_latex(index=False, column_format=sides, escape=True)
+    texts = {"csv": str(render_table(_in_lines(whole), "csv")), "latex": latex, "markdown": _markdown_ranking(ranking)}
+    heads = {"csv": 1, "latex": 4, "markdown": 6}
+    return {name: _parted(text.splitlines(), heads[name], len(rows)) for name, text in texts.items()}
+
+
+def _in_lines(ranking: pd.DataFrame) -> pd.DataFrame:
+    """`ranking` with no text that takes more than a line."""
+    texts = [name for name in ranking.columns if ranking[name].dtype == "string"]
+    return ranking.assign(**{name: ranking[name].map(one_line) for name in texts})
+
+
+def _parted(lines: list[str], head: int, rows: int) -> list[list[str]]:
+    return [lines[:head], lines[head : head + rows], lines[head + rows :]]
+
+
 def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> list[str]:
     interval = "" if math.isnan(row["low"]) else f"{format_number(row['low'])} – {format_number(row['high'])}"
     seeds, speed = f"{row['ok']}/{row['attempted']}", format_number(row["images_per_second"])
@@ -123,7 +155,7 @@ def _row_cells(row: Mapping[str, Any], label: str, others: Sequence[str]) -> lis
         interval = seeds = speed = ""
     noise = "" if math.isnan(row["metric_noise"]) else f"± {format_number(row['metric_noise'])}"
     medians = (format_number(row[f"median_{name}"]) for name in others)
-    return [row["rank"], label, format_number(row["mean"]), interval, noise, seeds, *medians, speed]
+    return [row["rank"], label, mean_text(row), interval, noise, seeds, *medians, speed]
 
 
 def render_html(
@@ -141,7 +173,7 @@ def render_html(
     """
     from ganbench.page import render_page  # brings a plotting library, which text does without
 
-    return render_page(table, curves, ranked, title, meanings or {}, binding)
+    return render_page(table, curves, ranked, title, meanings or {}, _copies, binding)
 
 
 def write_page(

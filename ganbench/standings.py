@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pandas as pd
 
+from ganbench.statistics import ENOUGH_SEEDS
 from ganbench.views import format_number, one_line
 
 PARTS = ("generator", "discriminator", "loss")
@@ -66,10 +68,19 @@ def shared_parts(ranking: pd.DataFrame) -> dict[str, str]:
 def protocol_line(ranking: pd.DataFrame) -> str:
     """What all rows share: the budget and its conditions, the parts that do not vary, the protocol's hash."""
     parts = [f"{name} {choice}" for name, choice in shared_parts(ranking).items()]
-    trained = [] if trials_of(ranking).empty else [ranking["budget"].iloc[0], f"seeds {seed_count(ranking)}"]
+    seeds = f"seeds {seed_count(ranking)}{_few(ranking)}"
+    trained = [] if trials_of(ranking).empty else [ranking["budget"].iloc[0], seeds]
     conditions = one_line(ranking["conditions"].iloc[0])
     told = [*trained, conditions, *parts, f"protocol {ranking['protocol'].iloc[0]}"]
     return " · ".join(part for part in told if part)
+
+
+def _few(ranking: pd.DataFrame) -> str:
+    """What is said beside the number of seeds where it is small."""
+    provisional = trials_of(ranking)["provisional"].astype(bool)
+    if not provisional.any():
+        return ""
+    return " (provisional)" if provisional.all() else f" (fewer than {ENOUGH_SEEDS}: provisional)"
 
 
 def seed_count(ranking: pd.DataFrame) -> str:
@@ -91,6 +102,20 @@ def score_text(mean: float, low: float, high: float) -> str:
     """`3.11 [2.68, 3.60]`, or the mean alone where there is no interval."""
     interval = "" if math.isnan(low) else f" [{format_number(low)}, {format_number(high)}]"
     return f"{format_number(mean)}{interval}"
+
+
+def conditional_note(ranking: pd.DataFrame) -> str:
+    """What a mean in parentheses is, where `ranking` has one; else nothing."""
+    trials = trials_of(ranking)
+    if not ((trials["ok"] < trials["attempted"]) & (trials["ok"] > 0)).any():
+        return ""
+    return "In parentheses: the mean of the seeds that finished, where others failed."
+
+
+def mean_text(row: Mapping[str, Any]) -> str:
+    """The mean of a row of a board; in parentheses where it is that of some of its seeds only."""
+    told = format_number(row["mean"])
+    return f"({told})" if row["kind"] == "trial" and 0 < row["ok"] < row["attempted"] else told
 
 
 def lead_sentence(ranking: pd.DataFrame) -> str:
@@ -115,7 +140,7 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
         return f"{said} Some variants ran one seed only, and one seed cannot tell them apart."
     tied = [names[i] for i in leading_group(ranking) if i != leader]
     if not tied:
-        return f"{said} No other variant's interval reaches it."
+        return f"{said} It is separated from every other variant."
     return f"{said} These seeds do not separate it from {_enumerated(tied)}."
 
 
@@ -137,14 +162,9 @@ def has_metric_noise(ranking: pd.DataFrame) -> bool:
 
 
 def leading_group(ranking: pd.DataFrame) -> list[Any]:
-    """The index of the best variant, then of those whose intervals reach its interval; empty if every one failed."""
+    """The index of the variants that no other is known to beat, the best first; empty if every one failed."""
     complete = _complete(trials_of(ranking))
-    if complete.empty:
-        return []
-    leader = complete.iloc[0]
-    lower = ranking["direction"].iloc[0] == "lower"
-    beyond = complete["low"] > leader["high"] if lower else complete["high"] < leader["low"]
-    return list(complete.index[~beyond])
+    return list(complete.index[complete["rank_low"] == 1])
 
 
 def _complete(trials: pd.DataFrame) -> pd.DataFrame:

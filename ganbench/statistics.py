@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ganbench.comparisons import order, shared_matrix
 from ganbench.errors import ResultsError, suggest
 from ganbench.tables import COLUMNS, REAL, TEXT, WHOLE, Column, noise_column, score_rules
 from ganbench.terms import AXES
@@ -19,6 +20,9 @@ from ganbench.terms import AXES
 Mean = Literal["geometric", "arithmetic"]
 
 CONFIDENCE = 0.95
+ENOUGH_SEEDS = 5
+"""With fewer, what a row says is provisional."""
+
 ROOM = 1e150
 """Numbers below it have squares that can be added up."""
 
@@ -32,8 +36,9 @@ BOARD_COLUMNS: dict[str, Column] = {
         TEXT,
         "rank, or the range that the seeds leave open; a dash where every trial failed, empty if not trained",
     ),
-    "rank_low": Column(WHOLE, "1 + how many variants are wholly better"),
-    "rank_high": Column(WHOLE, "how many variants are not wholly worse, itself among them"),
+    "rank_low": Column(WHOLE, "1 + how many variants are better, decided by the seeds"),
+    "rank_high": Column(WHOLE, "how many variants are not decided to be worse, itself among them"),
+    "provisional": Column("boolean", f"whether fewer than {ENOUGH_SEEDS} seeds were tried; missing if not trained"),
     "variant": Column(TEXT, "generator / discriminator / loss; the name of what was not trained"),
     "generator": Column(TEXT, "generator with the parameters that were set; what an evaluated row came as"),
     "discriminator": Column(TEXT, "discriminator with the parameters that were set"),
@@ -50,6 +55,7 @@ BOARD_COLUMNS: dict[str, Column] = {
         REAL, "the score's own deviation over other samples, the median over these seeds; missing where not estimated"
     ),
     "values": Column("object", "the score of each of these seeds, a tuple in the order of the seeds"),
+    "seeds": Column("object", "which seeds these are, a tuple; empty if not trained"),
     "ok": Column(WHOLE, "seeds that have a score", "seeds"),
     "attempted": Column(WHOLE, "seeds that were tried", "seeds"),
     **{axis: Column(REAL, f"median {axis} over these seeds") for axis in AXES},
@@ -122,8 +128,8 @@ def board(table: pd.DataFrame, score: str | None = None) -> pd.DataFrame:
     """Variants ranked by `score`, for each dataset and protocol by itself; by default its first score.
 
     Takes a table of `load_results`. A variant counts with its recipe. One whose seeds all have a score ranks before any
-    that failed; those go by the share of seeds that did not fail. Within a share, one variant is wholly better than
-    another when its interval lies beyond the other's; without an interval (one seed) nothing can be told apart.
+    that failed; those go by the share of seeds that did not fail. Within a share, one variant is better than another
+    where their shared seeds decide it (`comparisons.order`); variants that share one seed cannot be told apart.
     In each ranking the rows `real_floor` and `perfect` come first, what was only evaluated after the variants, by its
     score, and `noise` last; none of these is ranked. What was evaluated where nothing like it was trained makes a
     ranking of its own.
@@ -202,7 +208,7 @@ def _ranking(rows: _Rows, score: str, rule: dict[str, str] | None, names: list[s
     direction = rule["direction"] if rule else "lower"
     positive = bool((rows.trials[score].dropna() > 0).all())
     mean: Mean = "geometric" if positive and rule and rule["mean"] == "geometric" else "arithmetic"
-    ranked = _ranked(_summary_rows(rows.trials, score, mean, names), direction)
+    ranked = _ranked(_summary_rows(rows.trials, score, mean, names), direction, mean)
     evaluated = _by_score(_summary_rows(rows.evaluated, score, "arithmetic", names), direction)
     found = {row["variant"]: row for row in _summary_rows(rows.references, score, "arithmetic", names)}
     shared = {
@@ -231,14 +237,17 @@ def _summary_rows(rows: pd.DataFrame, score: str, mean: Mean, names: list[str]) 
     if (own := noise_column(score)) in rows:
         medians["metric_noise"] = good[own].median()
     values = {key: tuple(group.tolist()) for key, group in good[score]}
-    told = labels.assign(attempted=attempted).join(medians).reset_index().to_dict("records")
-    found = (values.get((row["variant"], row["recipe"]), ()) for row in told)
-    return [{**cast("Row", row), **_mean_cells(seeds, mean)} for row, seeds in zip(told, found, strict=True)]
+    seeds = {key: tuple(group.dropna().tolist()) for key, group in good["seed"]}
+    told = cast("list[Row]", labels.assign(attempted=attempted).join(medians).reset_index().to_dict("records"))
+    keys = [(row["variant"], row["recipe"]) for row in told]
+    found = [_mean_cells(values.get(key, ()), seeds.get(key, ()), mean) for key in keys]
+    return [{**row, **cells} for row, cells in zip(told, found, strict=True)]
 
 
-def _mean_cells(values: tuple[float, ...], mean: Mean) -> Row:
+def _mean_cells(values: tuple[float, ...], seeds: tuple[int, ...], mean: Mean) -> Row:
     summary = summarise(values, mean)
     return {
+        "seeds": seeds,
         "mean": summary.mean,
         "low": summary.low,
         "high": summary.high,
@@ -248,19 +257,18 @@ def _mean_cells(values: tuple[float, ...], mean: Mean) -> Row:
     }
 
 
-def _ranked(rows: list[Row], direction: str) -> list[Row]:
+def _ranked(rows: list[Row], direction: str, mean: Mean) -> list[Row]:
     """`rows` with their ranks, the best first."""
     if not rows:
         return []
     sign = 1 if direction == "lower" else -1
     share = np.array([row["ok"] / row["attempted"] for row in rows])
-    ends = np.array([[sign * row["low"], sign * row["high"]] for row in rows])
-    best, worst = ends.min(axis=1), ends.max(axis=1)
-    beyond = (share[:, None] == share) & (worst[:, None] < best)  # False where an end is missing
-    better = (share[:, None] > share) | beyond  # (variants, variants): row wholly better than column
+    scores = shared_matrix([dict(zip(row["seeds"], row["values"], strict=True)) for row in rows], mean)
+    better = (share[:, None] > share) | order(scores, direction, share)  # (variants, variants): row better than column
     lows, highs = 1 + better.sum(axis=0), len(rows) - better.sum(axis=1)
     for row, low, high in zip(rows, lows, highs, strict=True):
         text = f"{low}" if low == high else f"{low}–{high}"
         row |= {"rank_low": low, "rank_high": high, "rank": text if share.any() else "–"}  # nothing measured, no rank
+        row["provisional"] = row["attempted"] < ENOUGH_SEEDS
     means = np.array([sign * row["mean"] for row in rows])
     return [rows[i] for i in np.lexsort((means, -share))]  # stable: equals stay in the order of their names

@@ -25,6 +25,7 @@ import ganbench
 from ganbench import cli, hookspecs, terms
 from ganbench.building import build_evaluator, load_extractor
 from ganbench.choices import resolve
+from ganbench.comparing import COMPARISON_COLUMNS
 from ganbench.contracts import Part, check_contract, metric_mismatch
 from ganbench.errors import PluginError
 from ganbench.evaluations import DEFAULT_METRICS, Asked, measured_as
@@ -496,10 +497,17 @@ def column_table(columns: dict) -> str:
     return "\n".join(["| column | dtype | unit | meaning |", "| --- | --- | --- | --- |", *lines])
 
 
-@pytest.mark.parametrize(("heading", "columns"), [("The table", COLUMNS), ("The ranking", BOARD_COLUMNS)])
-def test_the_columns_are_told_as_the_code_has_them(heading, columns):
+@pytest.mark.parametrize(
+    ("page", "heading", "columns"),
+    [
+        ("results.md", "The table", COLUMNS),
+        ("results.md", "The ranking", BOARD_COLUMNS),
+        ("statistics.md", "The comparison", COMPARISON_COLUMNS),
+    ],
+)
+def test_the_columns_are_told_as_the_code_has_them(page, heading, columns):
     expected = column_table(columns)
-    assert expected in section("results.md", heading), f"put this below '{heading}':\n\n{expected}"
+    assert expected in section(page, heading), f"put this below '{heading}':\n\n{expected}"
 
 
 def test_the_facts_of_an_environment_are_all_told(tmp_path):

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import fabricate
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,7 +91,7 @@ def test_a_change_of_unit_scales_the_geometric_mean_and_its_interval(values, uni
     )
 
 
-def test_variants_that_do_not_overlap_have_ranks_of_their_own(store):
+def test_variants_that_the_seeds_tell_apart_have_ranks_of_their_own(store):
     add(store, "third", [30.0, 30.1, 30.2])
     add(store, "first", [3.0, 3.01, 3.02])
     add(store, "second", [9.0, 9.1, 9.2])
@@ -98,12 +99,38 @@ def test_variants_that_do_not_overlap_have_ranks_of_their_own(store):
     assert list(ranks(store)) == ["first", "second", "third"]
 
 
-def test_a_rank_is_a_range_where_intervals_overlap(store):
-    add(store, "a", [3.0, 3.1, 3.2])  # [2.9, 3.4]
-    add(store, "b", [3.2, 3.4, 3.6])  # [2.9, 4.0]: overlaps both
-    add(store, "c", [3.7, 3.8, 3.9])  # [3.6, 4.1]: wholly worse than a
+def test_a_rank_is_a_range_where_the_seeds_leave_it_open(store):
+    add(store, "a", [3.0, 3.1, 3.4])
+    add(store, "b", [3.4, 3.3, 3.2])
+    add(store, "c", [4.7, 4.6, 4.8])
     add(store, "d", [50.0, 51.0, 52.0])
-    assert ranks(store) == {"a": "1–2", "b": "1–3", "c": "2–3", "d": "4"}
+    assert ranks(store) == {"a": "1–2", "b": "1–2", "c": "3", "d": "4"}
+
+
+def test_seeds_are_paired_what_they_share_hides_no_difference(store):
+    add(store, "a", [3.0, 30.0, 0.3, 9.0])
+    add(store, "b", [3.31, 33.2, 0.328, 9.95])  # 10 % worse with each seed, among seeds that differ a hundredfold
+    assert ranks(store) == {"a": "1", "b": "2"}
+    (low, high) = board(load_results(store.path)).loc[0, ["low", "high"]]
+    assert low < 3.31 < high
+
+
+def test_fewer_than_five_seeds_are_provisional(store):
+    add(store, "four", [3.0, 3.1, 3.2, None])
+    add(store, "five", [3.0, 3.1, 3.2, None, 3.0])
+    refer(store, "noise", 180.0)
+    provisional = board(load_results(store.path)).set_index("variant")["provisional"]
+    assert provisional["dcgan / dcgan / four"]
+    assert not provisional["dcgan / dcgan / five"]
+    assert provisional["noise"] is pd.NA
+
+
+def test_a_row_tells_which_seeds_its_scores_are_of(store):
+    add(store, "a", [3.0, None, 3.2])
+    refer(store, "noise", 180.0)
+    ranked = board(load_results(store.path))
+    assert ranked["seeds"].tolist() == [(0, 2), ()]
+    assert ranked["values"].tolist() == [(3.0, 3.2), (180.0,)]
 
 
 def test_higher_is_better_where_the_score_says_so(store):
@@ -416,14 +443,15 @@ def test_suites_that_measured_other_scores_stand_in_boards_of_their_own(tmp_path
     assert set(board(load_results(tmp_path), "fcd_digits")["loss"]) == {"a"}
 
 
-def test_the_leading_group_holds_every_variant_whose_interval_reaches_the_leaders(store):
+def test_the_leading_group_holds_every_variant_that_no_other_is_known_to_beat(store):
     add(store, "wide", [2.0, 4.5, 3.0])
     add(store, "narrow", [3.30, 3.31, 3.32])
-    add(store, "near", [4.0, 4.1, 4.2])  # worse than narrow, but within the interval of wide
+    add(store, "near", [4.0, 4.1, 4.2])  # narrow is known to beat it, wide is not
     add(store, "far", [90.0, 91.0, 92.0])
     (ranking,) = rankings(board(load_results(store.path)))
-    assert list(ranking.loc[leading_group(ranking), "loss"]) == ["wide", "narrow", "near"]
-    assert "do not separate it from narrow and near" in lead_sentence(ranking)
+    assert list(ranking.loc[leading_group(ranking), "loss"]) == ["wide", "narrow"]
+    assert ranking.set_index("loss")["rank"].to_dict() == {"wide": "1–3", "narrow": "1–2", "near": "2–3", "far": "4"}
+    assert "do not separate it from narrow." in lead_sentence(ranking)
 
 
 def test_seeds_that_lie_very_far_apart_leave_the_upper_end_open():

@@ -1,0 +1,104 @@
+import json
+import math
+
+import fabricate
+import pandas as pd
+import pytest
+
+from ganbench.cells import Scale
+from ganbench.slider import MOST_STOPS, row_at, slider, stops_of
+from ganbench.standings import rankings
+from ganbench.statistics import board
+from ganbench.store import Store
+from ganbench.tables import load_curves, load_results
+from ganbench.terms import AXES, Spent
+
+
+def made(path):
+    table = load_results(path)
+    return table, load_curves(path), board(table)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return made(fabricate.write_suite(tmp_path_factory.mktemp("results") / "quick").path)
+
+
+def test_stops_lie_where_trials_were_evaluated_and_before_the_full_budget(results):
+    stops = stops_of(results[1], ["fcd_digits", "modes_20pct"], 10)
+    assert stops["kimg"] == [12.5, 25.0, 37.5, 50.0, 62.5, 75.0, 87.5]
+    assert list(stops) == list(AXES)
+    assert all(len(values) <= MOST_STOPS and values == sorted(values) for values in stops.values())
+
+
+def test_many_rows_have_fewer_stops(results):
+    assert max(map(len, stops_of(results[1], ["fcd_digits"], 1_000).values())) == 3
+    assert max(map(len, stops_of(results[1], ["fcd_digits"], 100_000).values())) == 1
+
+
+def test_there_are_no_stops_without_curves(results):
+    table, curves, ranked = results
+    assert stops_of(curves.head(0), ["fcd_digits"], 10) == {}
+    assert stops_of(curves, ["nothing"], 10) == {}
+    assert slider(table, curves.head(0), ranked)[0] == {}
+
+
+def test_the_last_stop_is_the_board_itself(results):
+    ranking, (_, cells) = rankings(results[2])[0], slider(*results)
+    rows = cells[0]["full"]
+    assert [row is None for row in rows] == [kind != "trial" for kind in ranking["kind"]]
+    assert rows[1][:2] == [1, ranking["rank"].iloc[1]]
+    assert rows[1][5] == pytest.approx(ranking["mean"].iloc[1], rel=1e-5)
+    assert rows[1][4] == "3/3"
+
+
+def test_earlier_stops_rank_by_what_was_scored_there(results):
+    table, curves, ranked = results
+    stops, cells = slider(*results)
+    ranking, place = rankings(ranked)[0], stops["kimg"].index(50.0)
+    best = table[(table["loss"] == ranking["loss"].iloc[1]) & (table["generator"] == "dcgan")]
+    there = curves[curves["key"].isin(best["key"])]
+    known = there[(there["kimg"] - 50.0).abs() < 0.1]["fcd_digits"]
+    assert len(known) == 3
+    row = cells[0]["kimg"][place][1]
+    assert row[5] == pytest.approx(math.exp(known.map(math.log).mean()), rel=0.01)
+    assert row[5] > cells[0]["full"][1][5]
+    places = [row[0] for row in cells[0]["kimg"][place] if row]
+    assert sorted(places) == list(range(1, 1 + len(places)))
+
+
+def test_what_was_not_recorded_at_a_stop_has_no_cells_there(tmp_path):
+    for loss, kimg in (("short", 50.0), ("long", 100.0)):
+        for seed in range(2):
+            outcome = fabricate.Outcome(fabricate.image_scores(3.0 + seed), spent=Spent(kimg, 700, 20.0, 0.3))
+            attempt = fabricate.commit(Store(tmp_path), fabricate.trial(fabricate.variant(loss), seed), outcome)
+            fabricate.write_curve(attempt, {"fcd_digits": 3.0 + seed}, kimg=kimg, points=4)
+    stops, cells = slider(*made(tmp_path))
+    losses = rankings(made(tmp_path)[2])[0]["loss"].tolist()
+    at = cells[0]["kimg"][stops["kimg"].index(75.0)]
+    assert {loss for loss, row in zip(losses, at, strict=True) if row is None} == {"short"}
+
+
+def test_device_time_is_not_compared_between_devices(tmp_path):
+    for seed, device in enumerate(("one", "another")):
+        facts = {**fabricate.ENVIRONMENT_FACTS, "device": device}
+        attempt = fabricate.commit(
+            Store(tmp_path), fabricate.trial(seed=seed), fabricate.Outcome(fabricate.image_scores(3.0)), facts
+        )
+        fabricate.write_curve(attempt, {"fcd_digits": 3.0})
+    _, cells = slider(*made(tmp_path))
+    assert cells[0]["device_seconds"] is None
+    assert cells[0]["kimg"]
+
+
+def test_a_row_without_end_or_score_is_written_as_json():
+    scale = Scale(1.0, 4.0, logarithmic=True)
+    row = {"kind": "trial", "rank": "1–2", "rank_low": 1, "rank_high": 2, "ok": 2, "attempted": 2}
+    assert row_at({**row, "mean": 2.0, "low": 1.0, "high": 4.0}, 0, 2, scale) == [
+        0, "1–2", "2.00", "[1.00, 4.00]", "2/2", 2.0, [0.0, 100.0], [0.0, 50.0, 100.0],
+    ]  # fmt: skip
+    for mean, low, high in ((math.nan,) * 3, (math.inf, 0.0, math.inf), (2.0, 0.0, math.inf)):
+        json.dumps(row_at({**row, "mean": mean, "low": low, "high": high}, 0, 2, scale), allow_nan=False)
+    assert row_at({**row, "mean": 5.0, "low": 4.0, "high": 6.0}, 0, 2, scale)[-1] is None  # beyond the strip
+    unranked = {**row, "rank_low": pd.NA, "rank_high": pd.NA, "mean": 2.0, "low": math.nan, "high": math.nan}
+    assert row_at(unranked, 0, 2, None)[-2:] == [None, None]
