@@ -126,6 +126,11 @@ def _row(row: Cells, scale: Scale | None, curve: Cells | None, ranked: int) -> C
     }
 
 
+def order_text(value: float) -> str:
+    """What a cell is sorted by; empty where there is nothing, which comes last."""
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
 def rank_bar(row: Mapping[str, Any], ranked: int) -> list[float] | None:
     """Where the bar of a rank begins and how wide it is, in percent of all ranks; None where there is no rank."""
     low, high = row["rank_low"], row["rank_high"]

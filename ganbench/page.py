@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ganbench.albums import frames, read_picture
 from ganbench.bindings import Binding, OneFile
-from ganbench.cells import FAMILIES, Cells, board_rows, families, family_of, scale_of
+from ganbench.cells import FAMILIES, Cells, board_rows, families, family_of, order_text, scale_of
 from ganbench.charts import javascript, plots
 from ganbench.cuts import Cut
 from ganbench.dossiers import gather, variants_of
@@ -48,6 +48,9 @@ STATUSES = {
 }  # fmt: skip
 """Groups of a board's rows, with the words on their pills."""
 
+LISTED = 200
+"""The most variants that are listed with their settings whether or not these differ from ganbench's own."""
+
 COPIED = 1_000
 """The most rows of a board that the page holds as text to be copied: it would grow too large."""
 
@@ -74,7 +77,7 @@ def render_page(
         loader=PackageLoader("ganbench", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters["number"] = format_number
+    environment.filters |= {"number": format_number, "order": order_text}
     sections = [
         _section(index, ranking, table, curves, meanings, binding) for index, ranking in enumerate(rankings(board))
     ]
@@ -238,8 +241,14 @@ def _section(
         "plots": plots(ranking, runs, curves),
         "pictures": _pictures(placed, table, binding),
         "scores": scores,
-        "trainings": [row for row in placed if row["kind"] == "trial"],
+        "trainings": _trainings(placed),
     }
+
+
+def _trainings(rows: Sequence[Cells]) -> list[Cells]:
+    """What was trained, with its settings; of very many only those that have settings of their own."""
+    trained = [row for row in rows if row["kind"] == "trial"]
+    return trained if len(trained) <= LISTED else [row for row in trained if row["training"]]
 
 
 def _failures(runs: pd.DataFrame) -> list[Cells]:
@@ -270,9 +279,10 @@ def _notes(runs: pd.DataFrame) -> list[str]:
 def _pictures(rows: Sequence[Cells], table: pd.DataFrame, binding: Binding) -> list[Cells]:
     """The last samples of each row's first seed that has a score, in the board's order."""
     found = []
-    ranked = [row for row in rows if row["kind"] == "trial"][SHOWN_PICTURES:]
-    for row in (row for row in rows if row not in ranked):
-        run = _first_run(row, table)
+    first = _first_runs(table)
+    for row in (row for row in rows if row["place"] < SHOWN_PICTURES):
+        run = first.get(tuple(row[name] for name in (*RUN_KEYS, "protocol")))
+        run = run or first.get((*(row[name] for name in RUN_KEYS), ""))
         picture = _picture(Path(run["path"]), binding) if run else None
         if run and picture:
             found.append(
@@ -287,11 +297,17 @@ def _pictures(rows: Sequence[Cells], table: pd.DataFrame, binding: Binding) -> l
     return found
 
 
-def _first_run(row: Cells, table: pd.DataFrame) -> Cells | None:
-    by = ["kind", "variant", "recipe", "dataset", *(["protocol"] if row["kind"] == "trial" else [])]
-    same = (table[by] == [row[name] for name in by]).all(axis=1) & (table["status"] == "ok")
-    runs = records(table[same].sort_values("seed").head(1))
-    return runs[0] if runs else None
+RUN_KEYS = ("kind", "variant", "recipe", "dataset")
+
+
+def _first_runs(table: pd.DataFrame) -> dict[tuple[str, ...], Cells]:
+    """Of all that ended well the first seed, by `RUN_KEYS` and protocol; the protocol is empty if not trained."""
+    trained = table["kind"] == "trial"
+    good = table.assign(protocol=table["protocol"].where(trained, ""))[table["status"] == "ok"]
+    first = good.sort_values("seed", kind="stable").drop_duplicates([*RUN_KEYS, "protocol"])
+    scores = [name for name in table.attrs["scores"] if name in first]
+    runs = records(first[[*RUN_KEYS, "protocol", "path", "seed", *scores]])
+    return {tuple(str(run[name]) for name in (*RUN_KEYS, "protocol")): run for run in runs}
 
 
 def _picture(attempt: Path, binding: Binding) -> Cells | None:

@@ -19,8 +19,11 @@ from ganbench.views import format_number
 MOST_STOPS = 8
 """On each axis, beside the full budget."""
 
-MOST_CELLS = 12_000
-"""Rows times stops: beyond it a page has fewer stops, for it must open quickly."""
+MOST_CELLS = 6_000
+"""Rows times stops on all axes: beyond it a page has fewer stops, for it must be made and opened quickly."""
+
+MANY_ROWS = 1_000
+"""With more rows only the first axis has stops."""
 
 WIDE = 20.0
 """The ratio of the last recorded point to the first from which stops lie evenly on a logarithmic scale."""
@@ -34,6 +37,9 @@ LAST = 0.985
 TIMES = ("device_seconds",)
 """Axes that mean another thing on another device."""
 
+SHOWN = ("kind", "variant", "recipe", "rank", "rank_low", "rank_high", "mean", "low", "high", "ok", "attempted")
+"""The columns of a board that the slider changes."""
+
 Stops = dict[str, list[float]]
 
 
@@ -42,8 +48,9 @@ def stops_of(curves: pd.DataFrame, scores: Sequence[str], rows: int) -> Stops:
 
     `scores` are those that rank. Where few budgets were recorded, the stops are these.
     """
-    most = max(min(MOST_STOPS, MOST_CELLS // (max(rows, 1) * len(AXES))), 1)
-    found = {axis: _places(curves, axis, [score for score in scores if score in curves], most) for axis in AXES}
+    axes = AXES if rows <= MANY_ROWS else AXES[:1]
+    most = max(min(MOST_STOPS, MOST_CELLS // (max(rows, 1) * len(axes))), 1)
+    found = {axis: _places(curves, axis, [score for score in scores if score in curves], most) for axis in axes}
     return {axis: values for axis, values in found.items() if values}
 
 
@@ -74,7 +81,7 @@ def _rounded(value: float) -> float:
 
 
 def slider(table: pd.DataFrame, curves: pd.DataFrame, ranked: pd.DataFrame) -> tuple[Stops, list[Cells]]:
-    """The stops, and for each ranking of `ranked`, a board, what its rows show: at each stop by axis, and in `full`.
+    """The stops, and for each ranking of `ranked`, a board, by axis what its rows show at each stop.
 
     A row's cells are those of `row_at`, None where it is not ranked or was not recorded that far. An axis is None where
     the rows' budgets cannot be compared on it.
@@ -84,7 +91,7 @@ def slider(table: pd.DataFrame, curves: pd.DataFrame, ranked: pd.DataFrame) -> t
     curves = curves.replace([np.inf, -np.inf], np.nan)  # no budget lies between points without end
     stops = stops_of(curves, scores, len(ranked))
     scales = [scale_of(ranking) for ranking in sections]
-    shown: list[Cells] = [{"full": _at(part, part, scale)} for part, scale in zip(sections, scales, strict=True)]
+    shown: list[Cells] = [{} for _ in sections]
     for axis, values in stops.items():
         comparable = [axis not in TIMES or _alike(table, ranking) for ranking in sections]
         cuts = [_boards_at(table, curves, Cut(axis, value), scores) for value in values]
@@ -118,7 +125,7 @@ def _at(ranking: pd.DataFrame, there: pd.DataFrame | None, scale: Scale | None) 
     if there is None:
         return [None] * len(ranking)
     above = int((ranking["kind"] == "trial").argmax())  # references
-    rows = [row for row in records(trials_of(there)) if not math.isnan(row["mean"]) or there is ranking]
+    rows = [row for row in records(trials_of(there)[list(SHOWN)]) if not math.isnan(row["mean"])]
     found = {
         (row["variant"], row["recipe"]): row_at(row, above + place, len(rows), scale) for place, row in enumerate(rows)
     }

@@ -27,6 +27,25 @@ ganbench.boards = (() => {
   DataTable.type("measure", "order", { asc: missingLast(1), desc: missingLast(-1) });
   DataTable.ext.errMode = "none";
 
+  // What a trained row shows when the page opens, as the slider's other stops have it.
+  const shownAtFirst = (tr) => {
+    const text = (name) => tr.querySelector(`td.${name}`).textContent;
+    const score = tr.querySelector("td.score").dataset.order;
+    const bar = tr.querySelector(".ranks > i");
+    const path = (name) => tr.querySelector(`td.strip .${name}`)?.getAttribute("d").match(/[-\d.]+/g).map(Number);
+    const [mean, ends] = [path("mean"), path("bar")];
+    return [
+      Number(tr.querySelector("td.rank").dataset.order),
+      tr.querySelector("td.rank").firstElementChild.textContent,
+      text("score"),
+      text("interval"),
+      tr.querySelector("td.ok").firstChild.nodeValue,
+      score === "" ? null : Number(score),
+      bar && [parseFloat(bar.style.marginLeft), parseFloat(bar.style.width)],
+      mean ? [ends ? ends[0] : mean[0], mean[0], ends ? ends[2] : mean[0]] : null,
+    ];
+  };
+
   const sections = [...document.querySelectorAll("section.ranking")].map((element) => {
     const { rows, copies, cuts } = data(`${element.id}-data`);
     const node = element.querySelector("table.board");
@@ -55,7 +74,8 @@ ganbench.boards = (() => {
     const feet = rows.length > PAGE ? element.querySelector(".scroll .dt-layout-row:last-child") : null;
     if (feet) element.querySelector(".scroll").after(feet); // the pages' buttons do not scroll sideways with the table
     const trs = table.rows().nodes().toArray();
-    return { element, table, rows, copies, cuts, keys, first, trs, at: "full" };
+    const full = cuts ? trs.map((tr) => (tr.querySelector(".swatch") ? shownAtFirst(tr) : null)) : [];
+    return { element, table, rows, copies, cuts, keys, first, trs, full, at: "full" };
   });
 
   // --- what is chosen
@@ -157,7 +177,7 @@ ganbench.boards = (() => {
   const show = (section, at, name, index) => {
     if (section.at === at || !section.cuts) return;
     section.at = at;
-    const cells = name === "full" ? section.cuts.full : section.cuts[name] && section.cuts[name][index];
+    const cells = name === "full" ? section.full : section.cuts[name] && section.cuts[name][index];
     section.element.querySelector(".uncut").hidden = Boolean(cells);
     section.trs.forEach((tr, row) => fill(tr, row, cells ? cells[row] : null, section.rows));
     section.element.classList.toggle("cut", at !== "full");

@@ -56,6 +56,17 @@ def suite_page(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def long_page(tmp_path_factory):
+    """More variants than a board shows at once."""
+    folder = tmp_path_factory.mktemp("long")
+    store = fabricate.Store(folder / "quick")
+    for place in range(120):
+        outcome = fabricate.Outcome(fabricate.image_scores(1.0 + place))
+        fabricate.commit(store, fabricate.trial(fabricate.variant(f"loss{place}")), outcome)
+    return written(store.path, folder / "page.html")
+
+
+@pytest.fixture(scope="session")
 def hostile_page(tmp_path_factory):
     """Variants, data sets, submissions and messages that nobody should be called by."""
     folder = tmp_path_factory.mktemp("hostile")

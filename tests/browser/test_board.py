@@ -228,6 +228,19 @@ def test_paper_shows_the_board_without_its_controls(suite_page, opened):
     assert page.pdf()[:5] == b"%PDF-"
 
 
+def test_a_long_board_has_pages_on_the_screen_and_none_on_paper(long_page, opened):
+    page = opened(long_page)
+    assert len(names(page)) == 100
+    page.locator(".dt-paging").get_by_role("link", name="Next").or_(
+        page.locator(".dt-paging").get_by_role("button", name="Next")
+    ).click()
+    assert len(names(page)) == 20
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(names(page)) == 120
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert len(names(page)) == 100
+
+
 @pytest.mark.parametrize("width", [400, 768, 1440])
 def test_no_width_makes_the_page_scroll_sideways(suite_page, hostile_page, opened, width):
     for path in (suite_page, hostile_page):
