@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -250,6 +249,8 @@ def leaderboard(
 
     With intervals over seeds, the floor that real data sets, and failures.
     """
+    import webbrowser
+
     from ganbench.statistics import board
     from ganbench.tables import load_results
 

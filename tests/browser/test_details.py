@@ -174,11 +174,11 @@ def test_a_variants_page_is_reached_from_the_board_and_left_by_the_back_button(m
 
 
 def test_an_anchor_of_the_board_leads_there_from_inside_the_page(page_file, read):
-    page = read(page_file, "view=variant&id=0-0", width=400)
+    page = read(page_file, "view=variant&id=0-0", width=400, reduced_motion="reduce")
     page.locator("#variant h2").wait_for()
     page.locator("header nav a").last.click()
     page.locator("#ranking-1").wait_for()
-    page.wait_for_function("Math.abs(document.querySelector('#ranking-1').getBoundingClientRect().top) < 80")
+    assert abs(page.evaluate("document.querySelector('#ranking-1').getBoundingClientRect().top")) < 80
 
 
 def test_a_variants_page_has_its_trials_their_last_samples_and_its_parts(made, read, results):
