@@ -237,7 +237,11 @@ def test_toy_data_are_shown_as_points(made, read, results):
 
 def test_a_film_is_moved_by_the_keyboard(made, read, results):
     page = read(made, trial_fragment(results, loss="hinge", seed=0, dataset="digits"))
-    slider, told, large = page.locator("#film-slider"), page.locator(".controls output"), page.locator(".film .large")
+    slider, told, large = (
+        page.locator("#film-slider"),
+        page.locator(".film-controls output"),
+        page.locator(".film .large"),
+    )
     slider.wait_for()
     assert told.inner_text().startswith("update 1,563")
     last = large.get_attribute("src")
@@ -256,7 +260,7 @@ def test_a_film_is_moved_by_the_keyboard(made, read, results):
 
 def test_a_film_plays_when_it_is_asked_to_and_stops_at_the_end(page_file, read, results):
     page = read(page_file, trial_fragment(results, loss="hinge", seed=0, dataset="digits"))
-    play, told = page.get_by_role("button", name="Play"), page.locator(".controls output")
+    play, told = page.get_by_role("button", name="Play"), page.locator(".film-controls output")
     play.wait_for()
     page.wait_for_timeout(800)
     assert told.inner_text().startswith("update 1,563")  # nothing moves by itself
