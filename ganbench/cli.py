@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -254,6 +253,8 @@ def leaderboard(
 
     With intervals over seeds, the floor that real data sets, and failures.
     """
+    import webbrowser
+
     from ganbench.statistics import board
 
     results_table, _ = load_cut(results, at)

@@ -221,13 +221,14 @@ def _curves_by_trial(curves: pd.DataFrame, wanted: Iterable[tuple[str, str]]) ->
 def _curve(points: pd.DataFrame, binding: Binding) -> list[Any]:
     """The names of the columns that have a number, and their numbers."""
     rows = thinned(list(range(len(points))), MOST_POINTS)
-    columns = {one_line(str(name)): [_digits(value) for value in points[name].iloc[rows]] for name in points.columns}
+    numbers = points.iloc[rows].to_numpy(dtype="float64", na_value=math.nan)
+    columns = {one_line(str(name)): list(map(_digits, numbers[:, i])) for i, name in enumerate(points.columns)}
     known = {name: values for name, values in columns.items() if any(value is not None for value in values)}
     return [binding.text(json.dumps(list(known))), list(known.values())]
 
 
-def _digits(value: Any, digits: int = 4) -> float | None:
-    return float(f"{value:.{digits}g}") if not _missing(value) and math.isfinite(value) else None
+def _digits(value: float, digits: int = 4) -> float | None:
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
 def _add_last_samples(dossier: Dossier, binding: Binding) -> None:

@@ -168,12 +168,14 @@ ganbench.details = (() => {
   };
 
   const missing = (kind) => [path(board()), title(`No such ${kind}`), make("p", {}, `This page tells of no ${kind} of that name.`), limits()];
-  let shown = "";
+  let shown = "", away = false;
   const show = async () => {
-    const kind = ganbench.state.get("view"), id = ganbench.state.get("id") ?? "";
+    const kind = ganbench.state.get("view"), id = ganbench.state.get("id") ?? "", left = away;
+    away = (kind ?? "board") !== "board";
     if (kind !== "variant" && kind !== "trial") {
       ganbench.film.stop();
       shown = "";
+      if (left && kind === null) document.getElementById(location.hash.slice(1))?.scrollIntoView(); // hidden until now
       return;
     }
     const now = `${kind} ${id} ${ganbench.state.get("axis") ?? ""}`;

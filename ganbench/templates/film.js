@@ -55,7 +55,7 @@ ganbench.film = (() => {
     });
     turn(frames.length - 1);
     const controls = frames.length < 2 ? [told] : [still ? null : play, slider, told];
-    return make("figure", { class: "film" }, large, make("div", { class: "controls" }, ...controls),
+    return make("figure", { class: "film" }, large, make("div", { class: "film-controls" }, ...controls),
       frames.length < 2 ? null : make("ol", { class: "film-strip", "aria-label": "Evaluation points" }, ...thumbs.map((thumb) => make("li", {}, thumb))));
   };
 

@@ -173,6 +173,14 @@ def test_a_variants_page_is_reached_from_the_board_and_left_by_the_back_button(m
     assert page.locator("[data-view=board]").first.is_visible()
 
 
+def test_an_anchor_of_the_board_leads_there_from_inside_the_page(page_file, read):
+    page = read(page_file, "view=variant&id=0-0", width=400, reduced_motion="reduce")
+    page.locator("#variant h2").wait_for()
+    page.locator("header nav a").last.click()
+    page.locator("#ranking-1").wait_for()
+    assert abs(page.evaluate("document.querySelector('#ranking-1').getBoundingClientRect().top")) < 80
+
+
 def test_a_variants_page_has_its_trials_their_last_samples_and_its_parts(made, read, results):
     page = read(made, "view=variant&id=0-0")
     page.locator("#variant h2").wait_for()
@@ -229,7 +237,11 @@ def test_toy_data_are_shown_as_points(made, read, results):
 
 def test_a_film_is_moved_by_the_keyboard(made, read, results):
     page = read(made, trial_fragment(results, loss="hinge", seed=0, dataset="digits"))
-    slider, told, large = page.locator("#film-slider"), page.locator(".controls output"), page.locator(".film .large")
+    slider, told, large = (
+        page.locator("#film-slider"),
+        page.locator(".film-controls output"),
+        page.locator(".film .large"),
+    )
     slider.wait_for()
     assert told.inner_text().startswith("update 1,563")
     last = large.get_attribute("src")
@@ -248,7 +260,7 @@ def test_a_film_is_moved_by_the_keyboard(made, read, results):
 
 def test_a_film_plays_when_it_is_asked_to_and_stops_at_the_end(page_file, read, results):
     page = read(page_file, trial_fragment(results, loss="hinge", seed=0, dataset="digits"))
-    play, told = page.get_by_role("button", name="Play"), page.locator(".controls output")
+    play, told = page.get_by_role("button", name="Play"), page.locator(".film-controls output")
     play.wait_for()
     page.wait_for_timeout(800)
     assert told.inner_text().startswith("update 1,563")  # nothing moves by itself
