@@ -94,7 +94,7 @@ def prior_of(values: Matrix) -> Prior:
     if len(values) < 3:
         return NOTHING_KNOWN
     seeds, _, squares = _differences(values, *np.triu_indices(len(values), 1))
-    known = seeds > 1
+    known = (seeds > 1) & np.isfinite(squares)
     freedom: Vector = np.asarray(seeds[known] - 1, dtype=np.float64)
     variance: Vector = squares[known] / freedom
     typical = float(np.median(variance)) if variance.size else 0.0

@@ -108,8 +108,8 @@ class Observer:
             self._ends,
             self._row_labels(),
             self._device,
+            self._events.alive,
         )
-        self._events.alive("portrait")
         try:
             portray(sitting, self._attempt.path)
         except StorageError:

@@ -14,14 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ganbench.albums import frames, read_picture
 from ganbench.bindings import Binding, OneFile
-from ganbench.cells import FAMILIES, Cells, board_rows, families, family_of, order_text, scale_of
+from ganbench.cells import Cells, board_rows, order_text, scale_of
 from ganbench.charts import javascript, plots
-from ganbench.cuts import Cut
+from ganbench.controls import controls, row_facts
 from ganbench.dossiers import gather, variants_of
 from ganbench.embedded import datatables
 from ganbench.headings import headings
 from ganbench.quizzes import gather_quizzes
-from ganbench.slider import Stops, slider
+from ganbench.slider import slider
 from ganbench.standings import (
     has_metric_noise,
     lead_sentence,
@@ -43,18 +43,11 @@ OWN_CORE = 0.8
 PICTURE_WIDTH = 216
 LONGEST_MESSAGE = 1_000
 
-STATUSES = {
-    "complete": "complete", "failed": "with failures", "evaluated": "evaluated only", "reference": "references",
-}  # fmt: skip
-"""Groups of a board's rows, with the words on their pills."""
-
 LISTED = 200
 """The most variants that are listed with their settings whether or not these differ from ganbench's own."""
 
 COPIED = 1_000
 """The most rows of a board that the page holds as text to be copied: it would grow too large."""
-
-AXIS_NAMES = {"kimg": "thousand images", "steps": "steps", "device_seconds": "device seconds", "petaflops": "PFLOP"}
 
 Copies = Callable[[pd.DataFrame], dict[str, list[list[str]]]]
 
@@ -82,10 +75,10 @@ def render_page(
         _section(index, ranking, table, curves, meanings, binding) for index, ranking in enumerate(rankings(board))
     ]
     stops, cuts = slider(table, curves, board)
-    controls = _controls(sections, stops)
+    shown = controls(sections, stops)
     for section, ranking, cut in zip(sections, rankings(board), cuts, strict=True):
         section["data"] = {
-            "rows": _row_facts(section["rows"], controls["data"]),
+            "rows": row_facts(section["rows"], shown["data"]),
             "copies": copies(ranking) if len(ranking) <= COPIED else None,
             "cuts": cut if stops else None,
         }
@@ -103,7 +96,7 @@ def render_page(
         details=details,
         quizzes=quizzes,
         sections=sections,
-        controls=controls,
+        controls=shown,
         counts=_counts(table),
         failures_at=next((section["id"] for section in sections if section["failures"]), ""),
         environments=_environments(table),
@@ -126,48 +119,6 @@ def _sources(environment: Environment, sections: Sequence[Cells], *, inside: boo
     names += ["library.js", "leaderboard.js"] if drawn else []
     names += ["figures.js", "film.js", "details.js", "quiz.js"] if inside else []
     return {name: libraries[name]() if name in libraries else _source(environment, name) for name in names}
-
-
-def _controls(sections: Sequence[Cells], stops: Stops) -> Cells:
-    """The pills and the slider, and what their script is told: the names that rows refer to by number."""
-    rows = [row for section in sections for row in section["rows"]]
-    known = families(rows)
-    present = {row["group"] for row in rows}
-    datasets = dict.fromkeys(section["dataset"] for section in sections)
-    choices = {
-        "dataset": ("Data set", {name: name for name in datasets}),
-        "status": ("Status", {name: words for name, words in STATUSES.items() if name in present}),
-        **{part: (part.capitalize(), {name: name for name in names}) for part, names in known.items()},
-    }
-    groups = [
-        {"name": name, "title": title, "options": [{"value": key, "title": text} for key, text in options.items()]}
-        for name, (title, options) in choices.items()
-        if len(options) > 1
-    ]
-    told = {axis: [{"value": value, "text": str(Cut(axis, value))} for value in at] for axis, at in stops.items()}
-    return {
-        "groups": groups,
-        "families": f"Filter by {' or '.join([', '.join([*known][:-1]), [*known][-1]] if len(known) > 1 else known)}",
-        "stops": {axis: {"title": AXIS_NAMES[axis]} for axis in stops},
-        "data": {
-            "status": list(STATUSES),
-            **{part: known.get(part, []) for part in FAMILIES},
-            "stops": {axis: {"at": at} for axis, at in told.items()},
-        },
-    }
-
-
-def _row_facts(rows: Sequence[Cells], names: Mapping[str, list[str]]) -> list[list[int]]:
-    """Each row's status and, if it was trained, its families, as places in `names`; -1 where all have one in common."""
-    places = {part: {name: place for place, name in enumerate(names[part])} for part in FAMILIES}
-    statuses = list(STATUSES)
-    return [
-        [
-            statuses.index(row["group"]),
-            *(places[part].get(family_of(row[part]), -1) for part in FAMILIES if row["kind"] == "trial"),
-        ]
-        for row in rows
-    ]
 
 
 def _source(environment: Environment, name: str) -> str:

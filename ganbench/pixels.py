@@ -8,7 +8,7 @@ from torch import Tensor
 LEVELS = 255
 """The difference of white and black."""
 
-CHUNK = 1024
+CHUNK = 512
 """Images compared with at once."""
 
 EXACT = 1024
@@ -28,7 +28,7 @@ def nearest_images(
     for start in range(0, len(others), CHUNK):
         squared = _squared(own, _centred(others[start : start + CHUNK], device))  # (N, m)
         # Distance and index in one whole number: then no two are equal, and the order is the same on every device.
-        ranked = squared * len(others) + torch.arange(start, start + squared.shape[1], device=device)
+        ranked = squared.mul_(len(others)).add_(torch.arange(start, start + squared.shape[1], device=device))
         kept = torch.cat([kept, ranked], dim=1)
         kept = kept.topk(min(count, kept.shape[1]), largest=False).values
     kept = kept.cpu()
@@ -46,4 +46,4 @@ def _squared(left: Tensor, right: Tensor) -> Tensor:
     for mine, theirs in zip(*(torch.split(side, EXACT, dim=1) for side in (left, right)), strict=True):
         products += mine @ theirs.T
     norms = [side.double().square().sum(dim=1) for side in (left, right)]  # (N,), (M,)
-    return (norms[0][:, None] + norms[1] - 2 * products).long()
+    return products.mul_(-2).add_(norms[0][:, None]).add_(norms[1]).long()

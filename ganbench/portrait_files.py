@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -57,7 +57,7 @@ class Points:
 class Neighbours:
     """How far generated and held-out images are from the nearest of `of` training images; `distance` says what that is.
 
-    A generator that has learnt images by heart is nearer to them than held-out images are.
+    A generator that has learnt images by heart is nearer to them than held-out images are; so is one that blurs.
     """
 
     distance: Text
@@ -77,7 +77,7 @@ class Portrait:
 
 def content_of(portrait: Portrait) -> bytes:
     """The portrait as the file has it. Raises ValueError for a number that is not finite."""
-    return json.dumps(asdict(portrait), separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(portrait, default=vars, separators=(",", ":"), allow_nan=False).encode()
 
 
 def read_portrait(folder: Path) -> Portrait | None:

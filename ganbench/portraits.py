@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganbench.datasets import resize_images
 from ganbench.disk import write_atomically
+from ganbench.extraction import Alive, nobody
 from ganbench.membership import modes_of
 from ganbench.metrics import Measured, spread
 from ganbench.pictures import as_png, curve_plot, image_grid, plane
@@ -57,6 +58,9 @@ NEARLY_PARALLEL = 1e-6
 """The sine of an angle below which a circle through both ends is not to be told from a line, or not to be found."""
 
 DIGITS = 5
+"""Of each number that is written."""
+
+DOING = "portrait"
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Sitting:
     `samples` are at rest and on the CPU, those that were measured, and `real` what they were compared with.
     `class_names` are those of the classes that the logits in `measured` are of. `generate` maps latents (N, Z), and
     labels (N,) if there are any, to samples at rest on the CPU. `latents` (16, Z) are the ends of the interpolations,
-    `labels` (8,) the class of each row of them. `device` computes distances.
+    `labels` (8,) the class of each row of them. `device` computes distances, `alive` is told that it goes on.
     """
 
     data: Data
@@ -78,6 +82,7 @@ class Sitting:
     latents: Tensor
     labels: Tensor | None
     device: torch.device
+    alive: Alive = nobody
 
     @property
     def pictorial(self) -> bool:
@@ -90,6 +95,7 @@ def portray(sitting: Sitting, folder: Path) -> None:
 
     Draws no random number. Raises StorageError where the disk takes no more, and what `generate` raises.
     """
+    sitting.alive(DOING)
     files = {INTERPOLATIONS: as_png(interpolations(sitting))}
     neighbours = None
     if sitting.pictorial and len(sitting.data.train):
@@ -134,10 +140,11 @@ def _neighbours(sitting: Sitting) -> tuple[Image.Image, Neighbours]:
     train, samples, real = sitting.data.train, sitting.samples, sitting.real
     searched = spread(len(train), min(len(train), MOST_TRAINING))  # indices
     samples, real = samples[:MOST_SAMPLES], real[spread(len(real), min(len(real), MOST_SAMPLES))]
-    queries = torch.cat([_comparable(samples), _comparable(real)])
-    others = torch.cat([_comparable(train[part]) for part in torch.split(searched, CHUNK)])
+    queries = torch.cat([_comparable(samples, sitting.alive), _comparable(real, sitting.alive)])
+    others = torch.cat([_comparable(train[part], sitting.alive) for part in torch.split(searched, CHUNK)])
     distances, indices = nearest_images(queries, others, SHOWN_NEIGHBOURS, sitting.device)
-    rows = torch.cat([samples[:SHOWN, None], train[searched[indices[:SHOWN]]]], dim=1)  # (8, 1 + 5, C, H, W)
+    shown = samples[:SHOWN, None]
+    rows = torch.cat([shown, train[searched[indices[: len(shown)]]]], dim=1)  # (8, 1 + 5, C, H, W)
     nearest = _rounded(distances[:, 0])
     what = "Euclidean distance of the pixels, each from 0 to 1"
     reduced = "" if queries.shape[1:] == samples.shape[1:] else f", of images reduced to {LARGEST}×{LARGEST}"
@@ -145,11 +152,15 @@ def _neighbours(sitting: Sitting) -> tuple[Image.Image, Neighbours]:
     return image_grid(rows.flatten(0, 1), rows.shape[1]), numbers
 
 
-def _comparable(images: Tensor) -> Tensor:
+def _comparable(images: Tensor, alive: Alive) -> Tensor:
     """The images (N, C, H, W) at a size at which they can all be compared."""
     if max(images.shape[2:]) <= LARGEST:
         return images
-    return torch.cat([resize_images(part, LARGEST) for part in torch.split(images, CHUNK)])
+    reduced = []
+    for part in torch.split(images, CHUNK):
+        alive(DOING)
+        reduced.append(resize_images(part, LARGEST))
+    return torch.cat(reduced)
 
 
 def _classes(sitting: Sitting) -> Classes | None:

@@ -13,10 +13,11 @@ from ganbench.cells import Cells, Scale, rank_bar, scale_of
 from ganbench.cuts import Cut, cut
 from ganbench.standings import mean_text, rankings, records, trials_of
 from ganbench.statistics import board
+from ganbench.tables import COSTS
 from ganbench.terms import AXES
 from ganbench.views import format_number
 
-MOST_STOPS = 8
+MOST_STOPS = 6
 """On each axis, beside the full budget."""
 
 MOST_CELLS = 6_000
@@ -40,6 +41,13 @@ TIMES = ("device_seconds",)
 SHOWN = ("kind", "variant", "recipe", "rank", "rank_low", "rank_high", "mean", "low", "high", "ok", "attempted")
 """The columns of a board that the slider changes."""
 
+UNUSED = (
+    "device_kind", "seeds_together", "driver_reason", "precision", "torch", "ganbench", "python", "plugins", "git",
+    "extractor", "weights_sha256", "n_fake", "n_real", "split", "started_at",
+)  # fmt: skip
+"""Columns of results, beside costs, that neither cuts nor boards look at."""
+
+Place = tuple[str, str, str]
 Stops = dict[str, list[float]]
 
 
@@ -63,11 +71,12 @@ def _places(curves: pd.DataFrame, axis: str, scores: Sequence[str], most: int) -
     if known.size == 0:
         return []
     low, high = float(known.min()), float(known.max())
+    shared = [value for value in _shared(known, recorded.groupby(["suite", "key"]).ngroups) if value < LAST * high]
+    if shared:
+        return [shared[int(place)] for place in np.unique(np.linspace(0, len(shared) - 1, most).round())]
     spaced = np.geomspace if high / low > WIDE else np.linspace
-    stops = _shared(known, recorded.groupby(["suite", "key"]).ngroups)
-    if not 0 < len([value for value in stops if value < LAST * high]) <= most:
-        stops = sorted({_rounded(value) for value in spaced(low, high, most + 1)})
-    return [value for value in stops if value < LAST * high][:most]
+    places = sorted({_rounded(value) for value in spaced(low, high, most + 1)})
+    return [value for value in places if value < LAST * high]
 
 
 def _shared(known: np.ndarray[Any, Any], trials: int) -> list[float]:
@@ -89,15 +98,24 @@ def slider(table: pd.DataFrame, curves: pd.DataFrame, ranked: pd.DataFrame) -> t
     sections = rankings(ranked)
     scores = list(dict.fromkeys(name for name in ranked["score"] if name))
     curves = curves.replace([np.inf, -np.inf], np.nan)  # no budget lies between points without end
+    table = _needed(table)
     stops = stops_of(curves, scores, len(ranked))
     scales = [scale_of(ranking) for ranking in sections]
     shown: list[Cells] = [{} for _ in sections]
     for axis, values in stops.items():
         comparable = [axis not in TIMES or _alike(table, ranking) for ranking in sections]
-        cuts = [_boards_at(table, curves, Cut(axis, value), scores) for value in values]
+        places = [_place(ranking) for ranking, told in zip(sections, comparable, strict=True) if told]
+        cuts = [_boards_at(table, curves, Cut(axis, value), places) for value in values]
         for cells, ranking, scale, told in zip(shown, sections, scales, comparable, strict=True):
             cells[axis] = [_at(ranking, boards.get(_place(ranking)), scale) for boards in cuts] if told else None
     return stops, shown
+
+
+def _needed(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` without what neither a cut nor a board looks at: each of many cuts would copy it."""
+    slim = table.drop(columns=[name for name in (*COSTS, *UNUSED) if name != "images_per_second"])
+    slim.attrs = table.attrs
+    return slim
 
 
 def _alike(table: pd.DataFrame, ranking: pd.DataFrame) -> bool:
@@ -107,15 +125,22 @@ def _alike(table: pd.DataFrame, ranking: pd.DataFrame) -> bool:
 
 
 def _boards_at(
-    table: pd.DataFrame, curves: pd.DataFrame, at: Cut, scores: Sequence[str]
-) -> dict[tuple[str, ...], pd.DataFrame]:
-    """The rankings at a budget, by the place of each."""
+    table: pd.DataFrame, curves: pd.DataFrame, at: Cut, places: Sequence[Place]
+) -> dict[Place, pd.DataFrame]:
+    """The rankings at a budget, by the place of each: at least those of `places` that there are."""
+    if not places:
+        return {}
     known, _ = cut(table, curves, at)
     known["protocol"] = table["protocol"].reindex(known.index)  # which the cut has renamed: here it names the board
-    return {_place(ranking): ranking for score in scores for ranking in rankings(board(known, score))}
+    found = {_place(ranking): ranking for ranking in rankings(board(known))}  # each data set by its first score
+    there = {place[:2] for place in found}
+    for score in {place[2] for place in places if place not in found and place[:2] in there}:
+        found |= {_place(ranking): ranking for ranking in rankings(board(known, score))}
+    return found
 
 
-def _place(ranking: pd.DataFrame) -> tuple[str, ...]:
+def _place(ranking: pd.DataFrame) -> Place:
+    """The data set, the protocol and the score of a ranking."""
     first = ranking.iloc[0]
     return str(first["dataset"]), str(first["protocol"]), str(first["score"])
 

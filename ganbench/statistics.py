@@ -159,7 +159,7 @@ def _scores_of(group: pd.DataFrame, measured: dict[str, dict[str, Any]], dataset
     return [name for name in names if group[name].notna().any()] if (group["status"] == "ok").any() else names
 
 
-def _once(group: pd.DataFrame) -> pd.DataFrame:
+def once(group: pd.DataFrame) -> pd.DataFrame:
     """Each seed of a variant once, as it ran last: the same trial may lie in several suites' folders."""
     rows = _by_end(group)
     return rows.drop_duplicates(["variant", "recipe", "seed"], keep="last").sort_values("seed", kind="stable")
@@ -197,8 +197,8 @@ def _beside(table: pd.DataFrame, group: pd.DataFrame) -> _Rows:
     references = _by_end(same[same["kind"] == "reference"])
     return _Rows(
         group.iloc[0],
-        _once(group[group["kind"] == "trial"]),
-        _once(same[_is_evaluated(same)]),
+        once(group[group["kind"] == "trial"]),
+        once(same[_is_evaluated(same)]),
         references.drop_duplicates("variant", keep="last"),
     )
 

@@ -15,6 +15,16 @@ from safetensors.numpy import save_file
 
 from ganbench.assignments import Assignment
 from ganbench.drivers import Driver
+from ganbench.portrait_files import (
+    INTERPOLATIONS,
+    NEIGHBOURS,
+    PORTRAIT,
+    Classes,
+    Neighbours,
+    Points,
+    Portrait,
+    content_of,
+)
 from ganbench.store import CURVE, ENVIRONMENT, GENERATOR, Attempt, Store
 from ganbench.terms import (
     Budget,
@@ -160,6 +170,23 @@ def write_samples(attempt: Attempt, name: str = "samples-00001563.png", blur: fl
     Image.fromarray((np.clip(grid, 0, 1) * 255).astype(np.uint8)).save(attempt.path / name)
 
 
+def write_portrait(attempt: Attempt, *, pictorial: bool = True) -> None:
+    """A portrait of digits, or of points on a ring: some classes too often, and nothing learnt by heart."""
+    rng = np.random.default_rng(int(attempt.key[:8], 16))
+    shares = rng.dirichlet(np.full(8, 20.0)).tolist()
+    classes = Classes(tuple(f"class {number}" for number in range(8)), (0.125,) * 8, tuple(shares))
+    write_samples(attempt, INTERPOLATIONS, 0.1)
+    if pictorial:
+        write_samples(attempt, NEIGHBOURS, 0.2)
+        near = [tuple(rng.normal(typical, 0.2, 300).clip(0).tolist()) for typical in (2.0, 1.7)]
+        portrait = Portrait(classes, None, Neighbours("Euclidean distance of the pixels", 899, *near))
+    else:
+        angles = rng.integers(0, 8, (2, 300)) * np.pi / 4
+        places = np.stack([np.cos(angles), np.sin(angles)], axis=2) + rng.normal(0, 0.03, (2, 300, 2))
+        portrait = Portrait(classes, Points(*(tuple(map(tuple, side)) for side in places.tolist())), None)
+    (attempt.path / PORTRAIT).write_bytes(content_of(portrait))
+
+
 def write_generator(attempt: Attempt) -> None:
     """A generator of one layer."""
     save_file({"layers.0.weight": np.ones((4, 2), np.float32)}, attempt.path / GENERATOR)
@@ -169,7 +196,7 @@ def whole_trial(store: Store, job: Trial, outcome: Outcome, together: Sequence[T
     """A recorded trial with every file that one leaves which ended well."""
     final = {score.name: score.value for score in outcome.scores}
     company = Assignment(Driver(), tuple(other.key for other in together or (job,)))
-    writers = (company.write, partial(write_curve, final=final), write_samples, write_generator)
+    writers = (company.write, partial(write_curve, final=final), write_samples, write_portrait, write_generator)
     return commit(store, job, outcome, None, *writers)
 
 

@@ -150,6 +150,30 @@ def test_an_evaluator_uses_the_extractor_that_the_evaluation_names(workshop):
     assert (score.name, score.extractor) == ("fcd_digits", "digits")
 
 
+def test_an_evaluator_names_the_classes_that_its_extractor_knows(workshop):
+    for dataset, names in (("digits", tuple("0123456789")), ("ring8", ())):
+        made = trial(dataset, samples=20)
+        data = load_data(workshop, made.dataset)
+        assert build_evaluator(workshop, data, made.dataset, made.evaluation).class_names == names
+    made = trial("digits", samples=20)
+    data = replace(load_data(workshop, made.dataset), class_names=())
+    evaluator = build_evaluator(workshop, data, made.dataset, made.evaluation)
+    assert evaluator.class_names == tuple("0123456789")
+
+
+def test_classes_of_another_vocabulary_are_not_taken_for_the_datas(workshop):
+    made = trial("digits", samples=20)
+    offers = [
+        replace(offer, component=replace(offer.component, gives={**offer.component.gives, "vocabulary": "clothes"}))
+        if (offer.kind, offer.component.name) == ("dataset", "digits")
+        else offer
+        for offer in workshop.registry.offers
+    ]
+    other = replace(workshop, registry=replace(workshop.registry, offers=tuple(offers)))
+    data = load_data(other, made.dataset)
+    assert build_evaluator(other, data, made.dataset, made.evaluation).class_names == ()
+
+
 @pytest.mark.gpu
 def test_first_weights_on_a_gpu_are_those_on_the_cpu(workshop, cuda):
     on_cpu = build_players(workshop, trial(), (2,))

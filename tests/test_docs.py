@@ -34,6 +34,7 @@ from ganbench.metrics import Evaluator, Labelled
 from ganbench.objective import Objective
 from ganbench.plan import plan
 from ganbench.plugins import discover
+from ganbench.portrait_files import Classes, Neighbours, Points, Portrait
 from ganbench.protocols import Data, Evidence, Extractor, Game, Places
 from ganbench.rules import KEYS
 from ganbench.settings import TABLES, keys_of
@@ -524,6 +525,15 @@ def test_every_key_of_a_record_is_told():
     assert sorted(codes([row[0] for row in rows(section("results.md", "The record"))])) == sorted(
         item.name for item in fields(terms.Record)
     )
+
+
+def test_every_key_of_a_portrait_is_told():
+    told = {codes([row[0]])[0]: codes([row[1]]) for row in rows(section("results.md", "The portrait"))}
+    parts = {"classes": Classes, "points": Points, "neighbours": Neighbours}
+    assert parts.keys() == vars(Portrait()).keys()
+    assert {name: sorted(keys) for name, keys in told.items()} == {
+        name: sorted(item.name for item in fields(part)) for name, part in parts.items()
+    }
 
 
 def test_every_status_is_explained():

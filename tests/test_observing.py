@@ -10,6 +10,7 @@ from torch import nn
 
 from ganbench.building import build_evaluator
 from ganbench.events import EventLog, last_event
+from ganbench.metrics import Measured
 from ganbench.observing import RESAMPLES, Observer
 from ganbench.players import Players, averaged
 from ganbench.protocols import Places
@@ -51,7 +52,8 @@ def test_a_look_is_a_row_a_picture_and_an_event(observer, players):
     assert rows["steps"].tolist() == [3, 6]
     assert rows["logit/real"].tolist() == [0.25, 0.25]
     assert rows["wall_seconds"].is_monotonic_increasing
-    assert sorted(path.name for path in attempt.path.glob("*.png")) == ["samples-00000003.png", "samples-00000006.png"]
+    pictures = ["interpolations.png", "samples-00000003.png", "samples-00000006.png"]
+    assert sorted(path.name for path in attempt.path.glob("*.png")) == pictures
     assert last_event(attempt, "evaluated")["spent"]["steps"] == 6
     assert seen.spent.steps == 6
 
@@ -69,13 +71,13 @@ def test_the_average_is_looked_at_and_not_the_generator(observer, players):
 
 def test_metrics_resample_at_the_end_and_not_along_the_curve(observer, players, monkeypatch):
     seen, _ = observer
-    asked, scores = [], seen._evaluator.scores
+    asked, measure = [], seen._evaluator.measure
 
     def listen(samples, labels=None, resamples=0, *alive):
         asked.append(resamples)
-        return scores(samples, labels, resamples, *alive)
+        return measure(samples, labels, resamples, *alive)
 
-    monkeypatch.setattr(seen._evaluator, "scores", listen)
+    monkeypatch.setattr(seen._evaluator, "measure", listen)
     looked(seen, players)
     looked(seen, players, 6, final=True)
     assert asked == [0, RESAMPLES]
@@ -133,11 +135,12 @@ def looking(request, tmp_path, monkeypatch):
     data = load_data(workshop, made.dataset)
     evaluator = build_evaluator(workshop, data, made.dataset, made.evaluation)
     attempt, told = Store(tmp_path).begin(made), []
-    monkeypatch.setattr(evaluator, "scores", lambda *given: told.append(given) or ())
+    monkeypatch.setattr(evaluator, "measure", lambda *given: told.append(given) or Measured(()))
     events = EventLog(attempt, made.budget)
     seen = Observer(made, attempt, data, evaluator, workshop.device, events, conditional=request.param)
     generator = Listed()
     seen.look(Players(generator, LinearCritic(1.0), None, (1, 8, 8)), Spent(steps=3), {}, final=True)
+    assert last_event(attempt, "without portrait") == {}
     return request.param, data, generator, told, attempt
 
 

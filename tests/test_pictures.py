@@ -5,7 +5,16 @@ import pytest
 import torch
 from PIL import Image
 
-from ganbench.pictures import FAKE_COLOUR, PLOT_PIXELS, REAL_COLOUR, by_class, draw_samples, image_grid, point_plot
+from ganbench.pictures import (
+    FAKE_COLOUR,
+    PLOT_PIXELS,
+    REAL_COLOUR,
+    by_class,
+    curve_plot,
+    draw_samples,
+    image_grid,
+    point_plot,
+)
 from ganbench.protocols import Data
 
 SQUARE = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -39,6 +48,10 @@ def test_colours_keep_their_channels():
 def test_a_grid_shows_at_most_64_images():
     assert image_grid(torch.zeros(200, 1, 4, 4, dtype=torch.uint8)).size == (8 * 5 - 1, 8 * 5 - 1)
     assert image_grid(torch.zeros(3, 1, 4, 4, dtype=torch.uint8)).size == (3 * 5 - 1, 4)
+
+
+def test_a_grid_may_have_other_columns():
+    assert image_grid(torch.zeros(12, 1, 4, 4, dtype=torch.uint8), 6).size == (6 * 5 - 1, 2 * 5 - 1)
 
 
 def test_points_are_drawn_upwards_in_the_frame_of_the_real_ones():
@@ -85,6 +98,36 @@ def test_a_picture_of_samples_is_a_png(tmp_path, samples, heldout):
     with Image.open(tmp_path / "samples.png") as picture:
         assert picture.format == "PNG"
         assert picture.mode == "RGB"
+
+
+# --- curves
+
+
+def test_a_curve_is_a_line_through_its_points_in_the_frame_of_the_real_ones():
+    across = torch.tensor([[[0.0, 0.5], [0.5, 0.5], [1.0, 0.5]]])
+    found = places(curve_plot(SQUARE, across), FAKE_COLOUR)
+    margin = PLOT_PIXELS * 0.2 / 1.4
+    assert found[:, 0].mean() == pytest.approx(PLOT_PIXELS / 2, abs=1.5)
+    assert found[:, 0].max() - found[:, 0].min() <= 5  # of the dots at its ends
+    assert set(range(round(margin) + 2, round(PLOT_PIXELS - margin) - 2)) <= set(found[:, 1].tolist())
+    assert found[:, 1].min() == pytest.approx(margin, abs=3.5)
+    assert found[:, 1].max() == pytest.approx(PLOT_PIXELS - margin, abs=3.5)
+
+
+def test_curves_lie_over_the_points_that_a_plot_of_samples_lies_over():
+    nothing = point_plot(SQUARE, torch.zeros(0, 2))
+    inside = curve_plot(SQUARE, torch.full((1, 3, 2), 0.5))
+    changed = np.argwhere((pixels(inside) != pixels(nothing)).any(axis=2))
+    assert 0 < len(changed) <= 36
+    assert changed.mean(axis=0) == pytest.approx([PLOT_PIXELS / 2] * 2, abs=1.5)
+
+
+def test_of_a_curve_that_leaves_the_frame_what_is_inside_is_drawn():
+    leaving = torch.tensor([[[0.5, 0.5], [0.5, 1.5], [0.5, 3e38]], [[-3e38, 0.5], [0.5, 0.5], [3e38, 3e38]]])
+    found = places(curve_plot(SQUARE, leaving), FAKE_COLOUR)
+    assert found[:, 0].min() == 0
+    assert found[:, 0].max() == pytest.approx(PLOT_PIXELS / 2, abs=3.5)
+    assert found[:, 1].tolist() == pytest.approx([PLOT_PIXELS / 2] * len(found), abs=3.5)
 
 
 # --- a row for each class

@@ -116,7 +116,7 @@ def add(store, loss, values, training=None):
 def test_the_sentence_names_the_leader_and_what_it_cannot_be_told_from(tmp_path):
     store = Store(tmp_path)
     add(store, "a", [3.0, 3.1, 3.2])
-    add(store, "b", [3.1, 3.2, 3.3])
+    add(store, "b", [3.3, 3.0, 3.2])
     add(store, "c", [9.0, 9.1, 9.2])
     assert sentence(tmp_path) == (
         "After 100 kimg, a has the best fcd_digits: 3.10 [2.86, 3.36] (lower is better). "
@@ -127,7 +127,7 @@ def test_the_sentence_names_the_leader_and_what_it_cannot_be_told_from(tmp_path)
 def test_the_sentence_says_when_the_leader_stands_alone(tmp_path):
     add(Store(tmp_path), "a", [3.0, 3.1, 3.2])
     add(Store(tmp_path), "b", [9.0, 9.1, 9.2])
-    assert sentence(tmp_path).endswith("No other variant's interval reaches it.")
+    assert sentence(tmp_path).endswith("It is separated from every other variant.")
 
 
 def test_the_sentence_claims_nothing_for_single_seeds_or_failures(tmp_path):
@@ -152,8 +152,8 @@ def test_rankings_that_only_their_conditions_tell_apart_say_these(tmp_path, plai
     ranked = board(load_results(tmp_path))
     text, markdown, page = render_text(ranked, 200), render_markdown(ranked), Page(page_of(tmp_path)).text
     for told in (text, markdown):
-        assert told.count("100 kimg · seeds 2 · precision bf16 · ") == 1
-        assert told.count("100 kimg · seeds 2 · generator") == 1
+        assert told.count("100 kimg · seeds 2 (provisional) · precision bf16 · ") == 1
+        assert told.count("100 kimg · seeds 2 (provisional) · generator") == 1
     assert page.count("precision bf16") == 2  # in the list of rankings, and among the facts of its own
     assert page.count("Conditions") == 1
 

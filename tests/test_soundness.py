@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from fabricate import ENVIRONMENT_FACTS, Outcome, commit, image_scores, submission, trial, whole_trial, write_curve
 
+from ganbench.portrait_files import INTERPOLATIONS, NEIGHBOURS, PORTRAIT
 from ganbench.soundness import (
     damage_of,
     differing,
@@ -36,7 +37,7 @@ from ganbench.store import (
 from ganbench.terms import Budget, Score
 
 PICTURE = "samples-00001563.png"
-FINAL = (TRIAL, TASK, ENVIRONMENT, CURVE, PICTURE, GENERATOR)
+FINAL = (TRIAL, TASK, ENVIRONMENT, CURVE, PICTURE, INTERPOLATIONS, NEIGHBOURS, PORTRAIT, GENERATOR)
 OLD = Path(__file__).parent / "data" / "schema-1"
 WELL = Outcome(image_scores(2.5))
 
@@ -150,7 +151,7 @@ def test_other_files_and_folders_are_strays(attempt):
 # --- what files say
 
 
-@pytest.mark.parametrize("name", [RECORD, TRIAL, ENVIRONMENT, TASK])
+@pytest.mark.parametrize("name", [RECORD, TRIAL, ENVIRONMENT, TASK, PORTRAIT])
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe\x00", b"[" * 100_000, b'{"a": 1e', b"9" * 5000])
 def test_whatever_stands_where_json_should_be_is_named(attempt, name, content):
     without_checksums(attempt)
@@ -237,7 +238,7 @@ def test_a_failures_curve_ends_where_it_was_measured_last(store):
 # --- what other formats say
 
 
-@pytest.mark.parametrize("name", [CURVE, GENERATOR, PICTURE])
+@pytest.mark.parametrize("name", [CURVE, GENERATOR, PICTURE, INTERPOLATIONS, NEIGHBOURS])
 @pytest.mark.parametrize("share", [0, 0.3, 0.9, 0.99])
 def test_a_file_that_was_recorded_in_part_is_not_whole(store, name, share):
     def cut(attempt):

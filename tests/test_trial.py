@@ -17,6 +17,7 @@ from ganbench.events import last_event
 from ganbench.networks import build_generator
 from ganbench.observing import RESAMPLES
 from ganbench.players import sample
+from ganbench.portrait_files import INTERPOLATIONS, PORTRAIT
 from ganbench.protocols import Data, Places
 from ganbench.runs import failure
 from ganbench.stepping import Diverged
@@ -90,6 +91,8 @@ def test_a_trial_leaves_a_record_and_all_that_belongs_to_it(trained):
             "samples-00000002.png",
             "samples-00000004.png",
             "samples-00000008.png",
+            INTERPOLATIONS,
+            PORTRAIT,
             GENERATOR,
             RECORD,
         ]

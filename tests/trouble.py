@@ -94,12 +94,12 @@ class Command:
 
 
 def outcome(results):
-    """All of a results folder that two runs must have in common, bit for bit: table, curves, weights and pictures."""
+    """All of a results folder that two runs must have in common, bit for bit: table, curves, weights and portraits."""
     table, curves = ganbench.load_results(results), ganbench.load_curves(results)
     files = {
         str(path.relative_to(results)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(Path(results).glob("runs/*/*/*"))
-        if path.name == "generator.safetensors" or path.suffix == ".png"
+        if path.name in ("generator.safetensors", "portrait.json") or path.suffix == ".png"
     }
     return _timeless(table), _timeless(curves), files
 

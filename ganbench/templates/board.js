@@ -271,7 +271,8 @@ ganbench.boards = (() => {
         const text = [...head, ...indexes.map((index) => lines[index]), ...foot].join("\n") + "\n";
         const done = await copy(text);
         button.focus();
-        say(done ? `${indexes.length} rows copied as ${button.textContent}` : "This browser does not let a page copy");
+        const rows = indexes.length === 1 ? "row" : "rows";
+        say(done ? `${indexes.length} ${rows} copied as ${button.textContent}` : "This browser does not let a page copy");
       });
   }
 

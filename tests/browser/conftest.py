@@ -105,7 +105,6 @@ def opened(browser):
         context.on("dialog", lambda dialog: (complaints.append(f"dialogue: {dialog.message}"), dialog.dismiss()))
         page = context.new_page()
         page.goto(f"{path.as_uri()}{fragment}")
-        page.wait_for_function("document.readyState === 'complete'")
         return page
 
     yield go

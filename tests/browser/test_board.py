@@ -186,7 +186,7 @@ def test_the_visible_rows_are_copied_in_their_order(suite_page, opened, allowed)
     found = {}
     for form in ("CSV", "LaTeX", "Markdown"):
         page.locator(DIGITS).get_by_role("button", name=f"Copy as {form}").click()
-        page.wait_for_function(f"document.querySelector('#said').textContent === '2 rows copied as {form}'")
+        page.locator("#said").filter(has_text=f"2 rows copied as {form}").wait_for()
         found[form] = page.evaluate(taken)
     head, *rows = found["CSV"].splitlines()
     assert head.startswith("dataset,protocol,kind,rank,variant,")
@@ -293,4 +293,4 @@ def test_hostile_names_are_searched_filtered_and_copied_as_text(hostile_page, ho
     assert names(again, rows) == names(page, rows)
     for form in ("CSV", "LaTeX", "Markdown"):
         page.locator("[data-dataset=digits]").get_by_role("button", name=f"Copy as {form}").click()
-        page.wait_for_function(f"document.querySelector('#said').textContent === '1 rows copied as {form}'")
+        page.locator("#said").filter(has_text=f"1 row copied as {form}").wait_for()

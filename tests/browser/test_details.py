@@ -3,9 +3,7 @@
 import io
 import itertools
 import json
-import os
 import re
-import shutil
 from urllib.parse import unquote, urlparse
 
 import fabricate
@@ -25,19 +23,6 @@ from ganbench.terms import Choice, Reference
 EVIL = "<img src=x onerror=\"document.title='broken'\">\u202e'\""
 REAL, FAKE = 250, 10
 """How bright real and generated images are here, so that a reader who looks is always right."""
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A browser, started once."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, which drives a browser")
-    path = os.environ.get("GANBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not path:
-        pytest.skip("needs a browser: GANBENCH_CHROMIUM is not set, and no chromium is on the path")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 def grid(brightness, side=8, images=64):
@@ -125,12 +110,12 @@ def site_index(results, tmp_path_factory):
 
 
 @pytest.fixture
-def read(chromium):
+def read(browser):
     """Opens a file at a fragment. At the end nothing may have been asked for outside its folder, nor gone wrong."""
     contexts, asked, complaints, folders = [], [], [], []
 
     def go(path, fragment="", width=1440, scheme="light", **options):
-        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
         contexts.append(context)
         folders.append(path.parent.resolve())
         context.on("request", lambda request: asked.append(request.url))

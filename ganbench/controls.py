@@ -1,0 +1,59 @@
+"""What a reader may choose above the boards: pills for groups of rows, and the stops of the budget's slider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ganbench.cells import FAMILIES, Cells, families, family_of
+from ganbench.cuts import Cut
+from ganbench.slider import Stops
+
+STATUSES = {
+    "complete": "complete", "failed": "with failures", "evaluated": "evaluated only", "reference": "references",
+}  # fmt: skip
+"""Groups of a board's rows, with the words on their pills."""
+
+AXIS_NAMES = {"kimg": "thousand images", "steps": "steps", "device_seconds": "device seconds", "petaflops": "PFLOP"}
+"""How the axes are called."""
+
+
+def controls(sections: Sequence[Cells], stops: Stops) -> Cells:
+    """The pills and the slider, and what their script is told: the names that rows refer to by number."""
+    rows = [row for section in sections for row in section["rows"]]
+    known = families(rows)
+    present = {row["group"] for row in rows}
+    datasets = dict.fromkeys(section["dataset"] for section in sections)
+    choices = {
+        "dataset": ("Data set", {name: name for name in datasets}),
+        "status": ("Status", {name: words for name, words in STATUSES.items() if name in present}),
+        **{part: (part.capitalize(), {name: name for name in names}) for part, names in known.items()},
+    }
+    groups = [
+        {"name": name, "title": title, "options": [{"value": key, "title": text} for key, text in options.items()]}
+        for name, (title, options) in choices.items()
+        if len(options) > 1
+    ]
+    told = {axis: [{"value": value, "text": str(Cut(axis, value))} for value in at] for axis, at in stops.items()}
+    return {
+        "groups": groups,
+        "families": f"Filter by {' or '.join([', '.join([*known][:-1]), [*known][-1]] if len(known) > 1 else known)}",
+        "stops": {axis: {"title": AXIS_NAMES[axis]} for axis in stops},
+        "data": {
+            "status": list(STATUSES),
+            **{part: known.get(part, []) for part in FAMILIES},
+            "stops": {axis: {"at": at} for axis, at in told.items()},
+        },
+    }
+
+
+def row_facts(rows: Sequence[Cells], names: Mapping[str, list[str]]) -> list[list[int]]:
+    """Each row's status and, if it was trained, its families, as places in `names`; -1 where all have one in common."""
+    places = {part: {name: place for place, name in enumerate(names[part])} for part in FAMILIES}
+    statuses = list(STATUSES)
+    return [
+        [
+            statuses.index(row["group"]),
+            *(places[part].get(family_of(row[part]), -1) for part in FAMILIES if row["kind"] == "trial"),
+        ]
+        for row in rows
+    ]
