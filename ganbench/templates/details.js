@@ -190,6 +190,13 @@ ganbench.details = (() => {
     page.querySelector("h2").focus({ preventScroll: true });
   };
   ganbench.state.on(show);
+  // A way into the page, or out of the quiz, keeps what was chosen on the board.
+  document.addEventListener("click", (event) => {
+    const way = event.target.closest?.(':is([data-view="board"], header, #quiz) a[href^="#view="]');
+    if (!way || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    ganbench.state.set(Object.fromEntries(new URLSearchParams(way.hash.slice(1))), true);
+  });
 
   return { take, picture, address };
 })();
