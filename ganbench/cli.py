@@ -244,21 +244,31 @@ def leaderboard(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the page, one offline file.")
     ] = None,
+    site: Annotated[
+        Path | None, typer.Option("--site", metavar="DIR", help="Write the page as a folder for a web server.")
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--open", help="Open the page in a browser; by itself, writes leaderboard.html in RESULTS.")
+    ] = False,
 ) -> None:
     """Rank the variants of RESULTS.
 
     With intervals over seeds, the floor that real data sets, and failures.
     """
-    from ganbench.plugins import discover
-    from ganbench.report import write_page
+    import webbrowser
+
     from ganbench.statistics import board
 
     results_table, _ = load_cut(results, at)
     ranked = board(results_table, score)
     _print_board(ranked, format)
-    if html is not None:
-        write_page(html, results_table, ranked, meanings(discover()))
-        typer.echo(f"Leaderboard: {html.resolve()}", err=True)
+    if show and not site:
+        html = html or results / "leaderboard.html"
+    pages = _write_pages(results_table, ranked, html, site)
+    for page in pages:
+        typer.echo(f"Leaderboard: {page.resolve()}", err=True)
+    if show and not webbrowser.open(pages[0].resolve().as_uri()):
+        typer.echo("No browser could be opened: open the page yourself.", err=True)
 
 
 @app.command()
@@ -398,6 +408,23 @@ def _print_board(ranked: Any, format: BoardFormat) -> None:  # noqa: A002
         print_board(open_console(), ranked)
     else:
         typer.echo(render_markdown(ranked) if format == "markdown" else render_table(ranked, "json"))
+
+
+def _write_pages(table: Any, ranked: Any, html: Path | None, site: Path | None) -> list[Path]:
+    """Write the page as a file, as a folder, or both; gives the files to open."""
+    from ganbench.plugins import discover
+    from ganbench.report import write_page
+    from ganbench.sites import write_site
+
+    if html is None and site is None:
+        return []
+    told, pages = meanings(discover()), []
+    if html is not None:
+        write_page(html, table, ranked, told)
+        pages.append(html)
+    if site is not None:
+        pages.append(write_site(site, table, ranked, told))
+    return pages
 
 
 def _results_folder(suite: Suite, results: Path | None) -> Path:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import re
-import struct
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ganbench.albums import frames, read_picture
+from ganbench.bindings import Binding, OneFile
 from ganbench.cells import Cells, board_rows, order_text, scale_of
 from ganbench.charts import javascript, legend, plots
 from ganbench.charts_across import across_of
 from ganbench.charts_effects import effects_of
 from ganbench.controls import controls, row_facts
+from ganbench.dossiers import gather, variants_of
 from ganbench.embedded import datatables
 from ganbench.headings import headings
+from ganbench.quizzes import gather_quizzes
 from ganbench.slider import slider
 from ganbench.standings import (
     has_metric_noise,
@@ -40,12 +43,7 @@ OWN_CORE = 0.8
 """The share of a processor core below which a trial had to wait for other work."""
 
 PICTURE_WIDTH = 216
-MAX_PICTURE_BYTES = 2 * 2**20
-MOST_PIXELS = 2**26
-"""What a browser is asked to unpack of one picture."""
-
 LONGEST_MESSAGE = 1_000
-PNG = b"\x89PNG\r\n\x1a\n"
 
 LISTED = 200
 """The most variants that are listed with their settings whether or not these differ from ganbench's own."""
@@ -63,14 +61,21 @@ def render_page(
     title: str,
     meanings: Mapping[str, str],
     copies: Copies,
+    binding: Binding | None = None,
 ) -> str:
-    """The page, complete in one string. `copies` gives the text of a ranking in several formats."""
+    """The page, complete in one string unless `binding` puts parts of it into files.
+
+    `copies` gives the text of a ranking in several formats.
+    """
+    binding = binding or OneFile()
     environment = Environment(
         loader=PackageLoader("ganbench", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"number": format_number, "order": order_text}
-    sections = [_section(index, ranking, table, curves, meanings) for index, ranking in enumerate(rankings(board))]
+    sections = [
+        _section(index, ranking, table, curves, meanings, binding) for index, ranking in enumerate(rankings(board))
+    ]
     stops, cuts = slider(table, curves, board)
     shown = controls(sections, stops)
     for section, ranking, cut in zip(sections, rankings(board), cuts, strict=True):
@@ -79,12 +84,19 @@ def render_page(
             "copies": copies(ranking) if len(ranking) <= COPIED else None,
             "cuts": cut if stops else None,
         }
-    scripts = _scripts(environment, sections)
+    variants = variants_of(board, table)
+    details = gather(variants, sections, table, curves, binding)
+    quizzes = gather_quizzes(variants, sections, table, binding)
+    sources = _sources(environment, sections, inside=bool(details.variants))
+    scripts = [Script(source, binding.script(name, source)) for name, source in sources.items()]
     return environment.get_template("leaderboard.html.j2").render(
         title=one_line(title),
-        style=_source(environment, "leaderboard.css"),
+        style=_source(environment, "leaderboard.css") + _source(environment, "details.css"),
         scripts=scripts,
-        script_hashes=[_script_hash(script) for script in scripts],
+        script_hashes=[_script_hash(script.source) for script in scripts if not script.address],
+        filed=any(script.address for script in scripts),
+        details=details,
+        quizzes=quizzes,
         sections=sections,
         controls=shown,
         counts=_counts(table),
@@ -94,11 +106,22 @@ def render_page(
     )
 
 
-def _scripts(environment: Environment, sections: Sequence[Cells]) -> list[str]:
-    """What the page runs, in order; nothing where there is nothing to show."""
+@dataclass(frozen=True)
+class Script:
+    """A script, and the address it is loaded from; empty if it stands in the page."""
+
+    source: str
+    address: str
+
+
+def _sources(environment: Environment, sections: Sequence[Cells], *, inside: bool) -> dict[str, str]:
+    """What the page runs, in order; nothing where there is nothing to show. `inside` are pages of variants."""
     drawn = any(section["plots"] for section in sections)
-    tables = [_source(environment, "state.js"), datatables(), _source(environment, "board.js")] if sections else []
-    return [*tables, *([javascript(), _source(environment, "plots.js")] if drawn else [])]
+    libraries: dict[str, Callable[[], str]] = {"datatables.js": datatables, "library.js": javascript}
+    names = ["state.js", "datatables.js", "board.js"] if sections else []
+    names += ["library.js", "plots.js"] if drawn else []
+    names += ["figures.js", "film.js", "details.js", "quiz.js"] if inside else []
+    return {name: libraries[name]() if name in libraries else _source(environment, name) for name in names}
 
 
 def _source(environment: Environment, name: str) -> str:
@@ -128,7 +151,12 @@ def _environments(table: pd.DataFrame) -> list[Cells]:
 
 
 def _section(
-    index: int, ranking: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, meanings: Mapping[str, str]
+    index: int,
+    ranking: pd.DataFrame,
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+    meanings: Mapping[str, str],
+    binding: Binding,
 ) -> Cells:
     """One ranking: everything its part of the template asks for."""
     first = ranking.iloc[0]
@@ -167,7 +195,7 @@ def _section(
         "plots": plots(ranking, runs, curves),
         "legend": legend(ranking),
         "effects": effects_of(table, ranking),
-        "pictures": _pictures(placed, table),
+        "pictures": _pictures(placed, table, binding),
         "scores": scores,
         "trainings": _trainings(placed),
     }
@@ -204,14 +232,14 @@ def _notes(runs: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _pictures(rows: Sequence[Cells], table: pd.DataFrame) -> list[Cells]:
+def _pictures(rows: Sequence[Cells], table: pd.DataFrame, binding: Binding) -> list[Cells]:
     """The last samples of each row's first seed that has a score, in the board's order."""
     found = []
     first = _first_runs(table)
     for row in (row for row in rows if row["place"] < SHOWN_PICTURES):
         run = first.get(tuple(row[name] for name in (*RUN_KEYS, "protocol")))
         run = run or first.get((*(row[name] for name in RUN_KEYS), ""))
-        picture = _picture(Path(run["path"])) if run else None
+        picture = _picture(Path(run["path"]), binding) if run else None
         if run and picture:
             found.append(
                 {
@@ -238,34 +266,15 @@ def _first_runs(table: pd.DataFrame) -> dict[tuple[str, ...], Cells]:
     return {tuple(str(run[name]) for name in (*RUN_KEYS, "protocol")): run for run in runs}
 
 
-def _picture(attempt: Path) -> Cells | None:
-    """The newest `samples-*.png` as a data URI, and the width at which its pixels are whole."""
-    paths = sorted(
-        attempt.glob("samples-*.png"), key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.name)]
-    )
-    content = _whole(paths[-1], attempt) if paths else b""
-    if not content.startswith(PNG) or len(content) < 24:
+def _picture(attempt: Path, binding: Binding) -> Cells | None:
+    """The newest `samples-*.png`: where it is found, and the size at which its pixels are whole."""
+    found = frames(attempt)
+    picture = read_picture(found[-1].path, attempt) if found else None
+    if picture is None:
         return None
-    width, height = struct.unpack(">II", content[16:24])
-    if not 0 < width * height <= MOST_PIXELS:
-        return None
-    scale = max(1, round(PICTURE_WIDTH / width))
-    data = base64.b64encode(content).decode()
-    return {"data": f"data:image/png;base64,{data}", "width": width * scale, "height": height * scale}
-
-
-def _whole(path: Path, attempt: Path) -> bytes:
-    """What is in the picture, if it is a file of the attempt; nothing if it is large, or a link to what lies elsewhere.
-
-    A page is made to be passed on, and results may come from anyone: no link of theirs puts a file of this machine in.
-    """
-    try:
-        inside = path.resolve(strict=True).is_relative_to(attempt.parents[1].resolve())
-        if not inside or not path.is_file() or path.stat().st_size > MAX_PICTURE_BYTES:
-            return b""
-        return path.read_bytes()
-    except (OSError, RuntimeError):
-        return b""
+    place, address = binding.shown(picture)
+    scale = max(1, round(PICTURE_WIDTH / picture.width))
+    return {"data": address, "place": place, "width": picture.width * scale, "height": picture.height * scale}
 
 
 def _score_facts(table: pd.DataFrame, dataset: str, meanings: Mapping[str, str]) -> list[Cells]:

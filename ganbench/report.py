@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
@@ -32,6 +32,9 @@ from ganbench.standings import (
 from ganbench.statistics import CONFIDENCE, board
 from ganbench.tables import load_curves, load_results
 from ganbench.views import escape_markdown, format_number, one_line, render_table
+
+if TYPE_CHECKING:
+    from ganbench.bindings import Binding
 
 VARIANT = "variant"
 NOTHING = "No trials are recorded here yet."
@@ -161,23 +164,34 @@ def render_html(
     ranked: pd.DataFrame,
     title: str,
     meanings: Mapping[str, str] | None = None,
+    binding: Binding | None = None,
 ) -> str:
     """One HTML page that needs no network: boards, plots, samples, and how all of it was measured.
 
-    `table`, `curves` and `ranked`, a board, are of the same results. `meanings` says what a metric, by name, tells.
+    `table`, `curves` and `ranked`, a board, are of the same results. `meanings` says what a metric, by name, tells,
+    `binding` where the page keeps what is large: in itself by default.
     """
     from ganbench.page import render_page  # brings a plotting library, which text does without
 
-    return render_page(table, curves, ranked, title, meanings or {}, _copies)
+    return render_page(table, curves, ranked, title, meanings or {}, _copies, binding)
 
 
 def write_page(
     page: Path, table: pd.DataFrame, ranked: pd.DataFrame, meanings: Mapping[str, str] | None = None
 ) -> None:
     """Write the HTML page of `table`, which `load_results` gave, and of its board, `ranked`."""
-    title = ", ".join(dict.fromkeys(table["suite"])) or page.stem
-    html = render_html(table, load_curves(table.attrs["results"]), ranked, title, meanings)
+    html = render_html(table, load_curves(table.attrs["results"]), ranked, title_of(table, page), meanings)
     _write(page, html)
+
+
+def title_of(table: pd.DataFrame, page: Path) -> str:
+    """What a page of `table` is called: its suites or, where there are none, as the file is."""
+    return ", ".join(dict.fromkeys(table["suite"])) or page.stem
+
+
+def table_csv(table: pd.DataFrame) -> str:
+    """The table as CSV that may be shared: it names no folder of this machine."""
+    return str(render_table(table.drop(columns="path"), "csv"))
 
 
 def write_reports(results: Path, meanings: Mapping[str, str] | None = None) -> tuple[Path, pd.DataFrame]:
@@ -187,8 +201,7 @@ def write_reports(results: Path, meanings: Mapping[str, str] | None = None) -> t
     page = results / "leaderboard.html"
     write_page(page, table, ranked, meanings)
     _write(results / "leaderboard.md", render_markdown(ranked))
-    told_elsewhere = table.drop(columns="path")  # a file to be shared names no folder of this machine
-    _write(results / "table.csv", str(render_table(told_elsewhere, "csv")))
+    _write(results / "table.csv", table_csv(table))
     return page, ranked
 
 

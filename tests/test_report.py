@@ -15,7 +15,7 @@ from odd_files import ODD_FILES, as_odd_file
 from PIL import Image
 
 from ganbench import charts
-from ganbench.page import MAX_PICTURE_BYTES
+from ganbench.albums import MAX_PICTURE_BYTES
 from ganbench.report import render_html, render_markdown, render_text, write_reports
 from ganbench.statistics import board
 from ganbench.store import Store
@@ -213,7 +213,7 @@ def test_the_page_fetches_nothing(page):
 def test_the_page_allows_only_its_own_scripts(page):
     policy = next(meta["content"] for meta in Page(page).of("meta") if meta.get("http-equiv"))
     assert policy.startswith("default-src 'none'; img-src data:;")
-    assert policy.count("'sha256-") == 5
+    assert policy.count("'sha256-") == 9
     assert "unsafe-eval" not in policy
     assert "unsafe-inline" not in policy.partition("script-src")[2]
 
@@ -290,7 +290,7 @@ def test_hostile_names_are_only_ever_text(tmp_path, name):
     fabricate.commit(store, fabricate.trial(Variant(network, network, Choice("x")), dataset=Choice(name)), failure)
     seen = Page(page_of(store.path))
     sections = [attributes for attributes in seen.of("section") if attributes.get("class") == "ranking"]
-    assert len(seen.of("script")) == 5 + 1 + len(sections) + len(seen.of("figure"))
+    assert len(seen.of("script")) == 9 + 2 + len(sections) + len(seen.of("figure"))
     assert not any(key.startswith("on") for _, attributes in seen.elements for key in attributes)
     assert name in seen.text
 

@@ -240,6 +240,7 @@ ganbench.boards = (() => {
       const place = document.getElementById(link.hash.slice(1));
       if (!place) return;
       event.preventDefault();
+      if (place.closest("[hidden]")) ganbench.state.set({ view: null, id: null }, true);
       if (!place.hasAttribute("tabindex")) place.tabIndex = -1;
       place.focus({ preventScroll: true });
       place.scrollIntoView();
