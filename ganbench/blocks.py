@@ -16,6 +16,27 @@ def bar(share: float, width: int) -> str:
     return (EIGHTHS[8] * whole + (EIGHTHS[rest] if rest else "")).ljust(width)
 
 
+def span(low: float, value: float, high: float, width: int, mark: float | None = None) -> str:
+    """An interval with its value, `  ──●───  `, at shares of `width` letters: what lies beyond an end stands on it.
+
+    A `mark` is drawn where it stands, unless the value is there. Without an interval, NaN, there is the value alone.
+    """
+
+    def place(share: float) -> int:
+        return round(min(max(share, 0.0), 1.0) * (width - 1))
+
+    if math.isnan(value):
+        return ""
+    letters = [" "] * width
+    if mark is not None:
+        letters[place(mark)] = "│"
+    if not math.isnan(low) and not math.isnan(high):
+        for at in range(place(low), place(high) + 1):
+            letters[at] = "┼" if letters[at] == "│" else "─"
+    letters[place(value)] = "●"
+    return "".join(letters).rstrip()
+
+
 def sparkline(values: Sequence[float | None], width: int, *, logarithmic: bool = False) -> str:
     """A curve of one letter for each value, or of `width` letters where there are more; a space where one is missing.
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ganbench.blocks import span
 from ganbench.comparisons import (
     LEVEL,
     MOST_SEEDS,
@@ -241,24 +242,9 @@ def _ends(rows: Sequence[Mapping[str, Any]]) -> float:
 
 
 def _bar(row: Mapping[str, Any], reach: float) -> str:
-    """`   ├──●──┤ │       `: the interval beside no change at all."""
-    if math.isnan(row["estimate"]):
-        return ""
-    half = BAR_WIDTH // 2
-
-    def place(name: str) -> int:
-        share = _scaled(row, name) / reach
-        return half + round(half * min(max(share, -1.0), 1.0)) if not math.isnan(share) else half
-
-    cells = [" "] * BAR_WIDTH
-    cells[half] = "│"
-    if not math.isnan(row["low"]):
-        low, high = place("low"), place("high")
-        cells[low : high + 1] = ["─"] * (high + 1 - low)
-        if low <= half <= high:
-            cells[half] = "┼"
-    cells[place("estimate")] = "●"
-    return "".join(cells).rstrip()
+    """`   ──●──  │       `: the interval beside no change at all."""
+    low, value, high = (0.5 + _scaled(row, name) / reach / 2 for name in ("low", "estimate", "high"))
+    return span(low, value, high, BAR_WIDTH, mark=0.5)
 
 
 def verdict_sentence(row: Mapping[str, Any]) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from ganbench.blocks import span
 from ganbench.disk import write_atomically
 from ganbench.errors import ResultsError
 from ganbench.standings import (
@@ -42,6 +45,7 @@ RANK, INTERVAL, METRIC_NOISE, OK, SPEED = "rank", f"{CONFIDENCE:.0%} interval", 
 VARIANT_WIDTH = 24
 WIDE_VARIANT = 40
 COLUMN_GAP = 3
+BAR_WIDTH = 13
 COPIED = (
     "dataset", "protocol", "kind", "rank", "variant", "generator", "discriminator", "loss", "recipe", "score", "mean",
     "low", "high", "ok", "attempted",
@@ -73,28 +77,72 @@ def render_markdown(ranked: pd.DataFrame) -> str:
     return "\n".join(parts) if parts else f"{NOTHING}\n"
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What a ranking shows beside its ranks, means and intervals: secondary scores, bars, and which columns not."""
+
+    secondary: int
+    bars: bool = False
+    without: tuple[str, ...] = ()
+
+
+LAYOUTS = (
+    *(Layout(secondary, bars=True) for secondary in range(SECONDARY, -1, -1)),
+    Layout(0),
+    Layout(0, without=(SPEED,)),
+    Layout(0, without=(SPEED, METRIC_NOISE)),
+)
+"""From the widest to the narrowest."""
+
+
 def _fitting(ranking: pd.DataFrame, console: Console) -> Group:
-    """The ranking with as many secondary scores as leave the variants' names readable."""
-    for secondary in range(SECONDARY, 0, -1):
-        headings, rows = _cells(ranking, secondary)
+    """The ranking with as much as leaves the variants' names readable and no number cut off."""
+    for layout in LAYOUTS:
+        headings, rows = _laid_out(ranking, layout)
         widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
         widths[headings.index(VARIANT)] = min(max(widths[headings.index(VARIANT)], VARIANT_WIDTH), WIDE_VARIANT)
         if sum(widths) + COLUMN_GAP * len(widths) <= console.width:
-            return _rich_ranking(ranking, secondary)
-    return _rich_ranking(ranking, 0)
+            break
+    return _rich_ranking(ranking, headings, rows)
 
 
-def _rich_ranking(ranking: pd.DataFrame, secondary: int) -> Group:
+def _laid_out(ranking: pd.DataFrame, layout: Layout) -> tuple[list[str], list[list[str]]]:
+    """The headings and the cells of such a layout."""
+    headings, rows = _cells(ranking, layout.secondary)
+    kept = [place for place, heading in enumerate(headings) if heading not in layout.without]
+    headings, rows = [headings[place] for place in kept], [[cells[place] for place in kept] for cells in rows]
+    if layout.bars and INTERVAL in headings:
+        at = headings.index(INTERVAL) + 1
+        bars = ["", *_bars(ranking)]
+        headings, *rows = [[*cells[:at], bar, *cells[at:]] for cells, bar in zip([headings, *rows], bars, strict=True)]
+    return headings, rows
+
+
+def _bars(ranking: pd.DataFrame) -> list[str]:
+    """A bar for each row's interval, all on one scale: logarithmic for what is averaged geometrically."""
+    ends = ranking[["low", "mean", "high"]].to_numpy(dtype=float)
+    with np.errstate(divide="ignore"):
+        ends = np.log(ends) if ranking["mean_rule"].iloc[0] == "geometric" else ends
+    trained = (ranking["kind"] == "trial").to_numpy()
+    known = ends[trained][np.isfinite(ends[trained])]
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+    shares = (ends - low) / (high - low) if high > low else np.where(np.isnan(ends), ends, 0.5)
+    return [
+        span(start, value, end, BAR_WIDTH) if trial else ""
+        for (start, value, end), trial in zip(shares.tolist(), trained, strict=True)
+    ]
+
+
+def _rich_ranking(ranking: pd.DataFrame, headings: list[str], rows: list[list[str]]) -> Group:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    headings, rows = _cells(ranking, secondary)
     for heading in headings:
-        left = heading == VARIANT
+        left = heading in (VARIANT, "")
         table.add_column(
             Text(heading),
             justify="left" if left else "right",
             overflow="fold",
-            no_wrap=not left,
-            min_width=VARIANT_WIDTH if left else None,
+            no_wrap=heading != VARIANT,
+            min_width=VARIANT_WIDTH if heading == VARIANT else None,
         )
     for row, cells in zip(records(named(ranking)), rows, strict=True):
         style = "dim" if row["kind"] == "reference" else "bold" if row["leads"] else ""

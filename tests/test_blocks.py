@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from ganbench.blocks import LEVELS, bar, sparkline
+from ganbench.blocks import LEVELS, bar, span, sparkline
 
 
 @pytest.mark.parametrize(("share", "expected"), [
@@ -42,3 +42,19 @@ def test_a_long_curve_keeps_its_first_and_its_last_value():
 @given(st.lists(st.none() | st.floats()), st.integers(1, 20), st.booleans())
 def test_a_curve_is_never_wider_than_there_is_room(values, width, logarithmic):
     assert len(sparkline(values, width, logarithmic=logarithmic)) == min(len(values), width)
+
+
+def test_an_interval_is_drawn_around_its_value():
+    assert span(0.2, 0.5, 0.7, 11) == "  ───●──"
+    assert span(0.2, 0.6, 0.7, 11, mark=0.5) == "  ───┼●─"
+    assert span(0.0, 0.1, 0.2, 11, mark=0.5) == "─●─  │"
+
+
+def test_without_an_interval_there_is_the_value_alone_and_without_a_value_nothing():
+    assert span(math.nan, 0.5, math.nan, 11) == "     ●"
+    assert span(math.nan, math.nan, math.nan, 11) == ""
+
+
+def test_what_lies_beyond_an_end_stands_on_it():
+    assert span(-math.inf, 0.5, math.inf, 5) == "──●──"
+    assert span(2.0, 3.0, 4.0, 5) == "    ●"

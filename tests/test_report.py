@@ -21,6 +21,7 @@ from ganbench.statistics import board
 from ganbench.store import Store
 from ganbench.tables import load_curves, load_results
 from ganbench.terms import Budget, Choice, Reference, Training, Variant
+from ganbench.views import format_number
 
 HOSTILE = {
     "script": "<script>document.title='broken'</script>",
@@ -82,7 +83,7 @@ class Page(HTMLParser):
 
 def test_text_shows_ranks_means_intervals_and_references(results):
     text = render_text(board(load_results(results)), width=120)
-    assert re.search(r"^ 1–3 +dcgan / relativistic +\d\.\d\d +\d\.\d\d – \d\.\d\d +3/3", text, re.MULTILINE)
+    assert re.search(r"^ 1–3 +dcgan / relativistic +\d\.\d\d +\d\.\d\d – \d\.\d\d +[─●]+ +3/3", text, re.MULTILINE)
     assert re.search(r"^ +real data +0\.610", text, re.MULTILINE)
     assert re.search(r"^ +7 +dcgan / minimax .* 1/3 ", text, re.MULTILINE)
     assert max(map(len, text.splitlines())) <= 120
@@ -92,6 +93,24 @@ def test_a_narrow_terminal_gets_fewer_columns(results):
     text = render_text(board(load_results(results)), width=80)
     assert "coverage_digits" not in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("width", [72, 80, 100, 120, 160])
+def test_no_width_cuts_a_number_off(results, width):
+    ranked = board(load_results(results))
+    text = render_text(ranked, width)
+    assert max(map(len, text.splitlines())) <= width
+    for row in ranked.to_dict("records"):
+        assert format_number(row["mean"]) in text.split() or f"({format_number(row['mean'])})" in text.split()
+        if row["kind"] == "trial" and row["ok"]:
+            assert f"{row['ok']}/{row['attempted']}" in text
+
+
+def test_intervals_have_bars_on_one_scale_where_there_is_room(results):
+    ranked = board(load_results(results))
+    measured = ranked[(ranked["kind"] == "trial") & ranked["mean"].notna()]
+    assert render_text(ranked, 170).count("●") == len(measured)
+    assert "●" not in render_text(board(load_results(results)), 70)
 
 
 def test_markdown_has_a_table_for_each_ranking(results):
@@ -361,7 +380,7 @@ def test_the_page_sets_what_was_only_evaluated_apart_with_its_samples(compared):
     assert [image["alt"] for image in seen.of("img")] == [
         "Samples: hinge", "Samples: wgan", "Samples: <b>theirs</b> (evaluated only)", "Samples: ours (evaluated only)",
     ]  # fmt: skip
-    dots = [attributes["d"] for attributes in seen.of("path") if attributes["class"] == "dots"]
+    dots = [attributes["d"] for attributes in seen.of("path") if attributes.get("class") == "dots"]
     assert [path.count("M") for path in dots] == [2, 2]  # a dot for each seed, none for the rest
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import fabricate
 import pytest
 
@@ -11,9 +9,6 @@ from ganbench.report import render_html
 from ganbench.statistics import board
 from ganbench.tables import load_curves, load_results
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRAWN = "(() => { const all = [...document.querySelectorAll('.canvas')].filter(c => c.offsetWidth); "
 DRAWN += "return all.length > 0 && all.every(c => c.querySelector('svg') || c.textContent.includes('cannot')); })()"
 
@@ -27,16 +22,6 @@ def written(tmp_path_factory):
     page = path.parent / "page.html"
     page.write_text(render_html(table, load_curves(path), board(table), "quick", {}), encoding="utf-8")
     return page
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium to open the page in")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
