@@ -24,27 +24,45 @@ def read_curve(path: Path) -> pd.DataFrame:
 
     Raises ResultsError that names the file where it is none, or larger than any that ganbench writes.
     """
-    from pyarrow import ArrowException
-
-    try:
-        return _numbers(path)
-    except (ArrowException, OSError, ValueError, MemoryError) as error:
-        raise ResultsError(f"{path}: not a curve that ganbench wrote ({_cause(error)})") from error
+    return as_frame(CurveReader().read(path))
 
 
-def _numbers(path: Path) -> pd.DataFrame:
-    from pyarrow.parquet import ParquetFile
+class CurveReader:
+    """Reads many curves, most of which have the same columns: those are looked at once."""
 
-    if path.stat().st_size > MAX_CURVE_BYTES:
-        raise ValueError(f"larger than {MAX_CURVE_BYTES} bytes")
-    with ParquetFile(path) as file:
-        _check_size(file.metadata.num_rows, file.metadata.num_columns)
-        _check_columns(file.schema_arrow)
-        table = file.read(use_threads=False)
-    # Not what the file says of pandas: that is for pandas to believe, and can name types that there are not.
-    curve = table.to_pandas(ignore_metadata=True)
-    nothing = [name for name in curve.columns if curve[name].dtype == object]  # a score that was never defined
-    return curve.astype(dict.fromkeys(nothing, "float64"))
+    def __init__(self) -> None:
+        self._known: pa.Schema | None = None
+
+    def read(self, path: Path) -> pa.Table:
+        """The curve as columns that pandas has not seen yet. Raises ResultsError as `read_curve`."""
+        from pyarrow import ArrowException
+
+        try:
+            return self._numbers(path)
+        except (ArrowException, OSError, ValueError, MemoryError) as error:
+            raise ResultsError(f"{path}: not a curve that ganbench wrote ({_cause(error)})") from error
+
+    def _numbers(self, path: Path) -> pa.Table:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetFile
+
+        if path.stat().st_size > MAX_CURVE_BYTES:
+            raise ValueError(f"larger than {MAX_CURVE_BYTES} bytes")
+        with ParquetFile(pa.BufferReader(path.read_bytes())) as file:
+            _check_size(file.metadata.num_rows, file.metadata.num_columns)
+            schema = file.schema_arrow.remove_metadata()
+            if self._known is None or not schema.equals(self._known):
+                _check_columns(schema)
+                self._known = schema
+            # Not what the file says of pandas: that is for pandas to believe, and can name types that there are not.
+            return file.read(use_threads=False).replace_schema_metadata(None)
+
+
+def as_frame(columns: pa.Table) -> pd.DataFrame:
+    """Columns of numbers as pandas holds them; one that never had a number holds missing ones."""
+    frame = columns.to_pandas(ignore_metadata=True)
+    nothing = [name for name in frame.columns if frame[name].dtype == object]  # a score that was never defined
+    return pd.DataFrame(frame.astype(dict.fromkeys(nothing, "float64")))
 
 
 def _check_size(rows: int, columns: int) -> None:

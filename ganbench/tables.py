@@ -6,17 +6,20 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from ganbench.curves import read_curve
+from ganbench.curves import CurveReader, as_frame
 from ganbench.entries import Entry, find_entries, text_of, usual_of
 from ganbench.errors import ResultsError
 from ganbench.parsing import MOST_WHOLE
 from ganbench.rows import cells
 from ganbench.store import CURVE
 from ganbench.terms import AXES, Record, Trial
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Column(NamedTuple):
@@ -136,10 +139,17 @@ def load_curves(path: Path | str) -> pd.DataFrame:
     what training left behind: terms of the losses, mean logits, accuracy of the discriminator, norms of gradients.
     """
     entries = [entry for entry in find_entries(Path(path)) if (entry.attempt.path / CURVE).is_file()]
-    empty = pd.DataFrame({name: pd.Series(dtype=COLUMNS[name].dtype) for name in (*CURVE_LABELS, *AXES)})
-    curves = [curve for entry in entries if not (curve := _curve(entry)).empty]
-    table = pd.concat(curves, ignore_index=True) if curves else empty
-    return table.astype({name: COLUMNS[name].dtype for name in CURVE_LABELS})
+    reader = CurveReader()
+    read = [(entry, curve) for entry in entries if (curve := reader.read(entry.attempt.path / CURVE)).num_rows]
+    if not read:
+        return pd.DataFrame({name: pd.Series(dtype=COLUMNS[name].dtype) for name in (*CURVE_LABELS, *AXES)})
+    table = as_frame(_stacked([curve for _, curve in read]))
+    labels = [_curve_labels(entry) for entry, _ in read]
+    counts = [curve.num_rows for _, curve in read]
+    for name, values in reversed(list(zip(CURVE_LABELS, zip(*labels, strict=True), strict=True))):
+        column = pd.Series(values, dtype=COLUMNS[name].dtype).repeat(counts).reset_index(drop=True)
+        table.insert(0, name, column)
+    return table
 
 
 def noise_column(score: str) -> str:
@@ -243,12 +253,22 @@ def _typed_column(values: list[Any], dtype: str) -> pd.Series[Any]:
     return numbers.where(numbers.abs() <= MOST_WHOLE).round().astype("Int64")  # beyond it, a float tells no whole one
 
 
-def _curve(entry: Entry) -> pd.DataFrame:
-    curve = read_curve(entry.attempt.path / CURVE)
-    curve = curve.rename(columns={name: f"score:{name}" for name in CURVE_LABELS})  # whatever a plugin calls a score
+def _curve_labels(entry: Entry) -> tuple[str, str, str, str, int | None]:
+    """Which trial a curve belongs to, in the order of `CURVE_LABELS`."""
     job = entry.job
     variant, seed = (str(job.variant), job.seed) if isinstance(job, Trial) else (job.name, None)
-    labels = (entry.suite, entry.attempt.key, str(job.dataset), variant, seed)
-    for name, label in zip(reversed(CURVE_LABELS), reversed(labels), strict=True):
-        curve.insert(0, name, pd.Series(label, index=curve.index, dtype=COLUMNS[name].dtype))
-    return curve
+    return entry.suite, entry.attempt.key, str(job.dataset), variant, seed
+
+
+def _stacked(curves: Sequence[pa.Table]) -> pa.Table:
+    """One curve below the other; what a plugin calls a score that has a label's name is `score:<name>`."""
+    import pyarrow as pa
+
+    taken = {name: f"score:{name}" for name in CURVE_LABELS}
+    named = [
+        curve.rename_columns([taken.get(name, name) for name in curve.column_names])
+        if taken.keys() & set(curve.column_names)
+        else curve
+        for curve in curves
+    ]
+    return pa.concat_tables(named, promote_options="permissive")
