@@ -23,6 +23,11 @@ TEXT_BYTES = 1_800_000
 MOST_TRIALS = 1_000
 """What one file holds: a browser on a phone is to open it."""
 
+BOARD_BYTES = 3_000_000
+ROW_BYTES = 1_400
+LEAST_TEXT_BYTES = 200_000
+"""Boards of very many rows leave less room for the text of details: so much for both, a row's part of it, the least."""
+
 MOST_TRIALS_IN_FILES = 100_000
 
 
@@ -99,6 +104,11 @@ class OneFile:
         self._picture_room -= len(picture.content)
         self._addresses.append(address)
         return self._pictures.setdefault(picture.name, len(self._pictures))
+
+
+def text_room(rows: int) -> int:
+    """How many bytes the text of details may take beside boards of so many rows."""
+    return max(min(TEXT_BYTES, BOARD_BYTES - rows * ROW_BYTES), LEAST_TEXT_BYTES)
 
 
 class Files:

@@ -186,5 +186,5 @@ def styled(chart: Any) -> Spec:
         legend={**words, "labelLimit": 340, "symbolStrokeWidth": 2, "symbolSize": 80},
         header={**words, "titleFontWeight": "normal", "labelFontSize": 12, "labelLimit": 260},
     )
-    specification: Spec = configured.to_dict()
+    specification: Spec = configured.to_dict(validate=False)  # which takes most of the time: the tests validate
     return specification

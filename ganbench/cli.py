@@ -259,12 +259,12 @@ def leaderboard(
 
     from ganbench.statistics import board
 
-    results_table, _ = load_cut(results, at)
-    ranked = board(results_table, score)
-    _print_board(ranked, format)
     if show and not site:
         html = html or results / "leaderboard.html"
-    pages = _write_pages(results_table, ranked, html, site)
+    table, curves = load_cut(results, at, curves=bool(html or site))
+    ranked = board(table, score)
+    _print_board(ranked, format)
+    pages = _write_pages(table, curves, ranked, html, site)
     for page in pages:
         typer.echo(f"Leaderboard: {page.resolve()}", err=True)
     if show and not webbrowser.open(pages[0].resolve().as_uri()):
@@ -410,7 +410,7 @@ def _print_board(ranked: Any, format: BoardFormat) -> None:  # noqa: A002
         typer.echo(render_markdown(ranked) if format == "markdown" else render_table(ranked, "json"))
 
 
-def _write_pages(table: Any, ranked: Any, html: Path | None, site: Path | None) -> list[Path]:
+def _write_pages(table: Any, curves: Any, ranked: Any, html: Path | None, site: Path | None) -> list[Path]:
     """Write the page as a file, as a folder, or both; gives the files to open."""
     from ganbench.plugins import discover
     from ganbench.report import write_page
@@ -420,10 +420,10 @@ def _write_pages(table: Any, ranked: Any, html: Path | None, site: Path | None) 
         return []
     told, pages = meanings(discover()), []
     if html is not None:
-        write_page(html, table, ranked, told)
+        write_page(html, table, ranked, told, curves)
         pages.append(html)
     if site is not None:
-        pages.append(write_site(site, table, ranked, told))
+        pages.append(write_site(site, table, ranked, told, curves))
     return pages
 
 

@@ -116,22 +116,22 @@ AtOption = Annotated[
 ]
 
 
-def load_cut(results: Path, at: str | None) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The results as they are or, where a budget is named, as they were there: then with the curves that tell it.
+def load_cut(results: Path, at: str | None, *, curves: bool = False) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The results as they are or, where a budget is named, as they were there; and their curves, if asked for, until
+    then.
 
-    How much of that is read off between recorded points is said aside.
+    How much of a cut is read off between recorded points is said aside.
     """
     from ganbench.cuts import cut, parse_cut
-    from ganbench.tables import load_curves, load_results
+    from ganbench.tables import load_both, load_results
 
     asked = parse_cut(at) if at is not None else None
-    table = load_results(results)
     if asked is None:
-        return table, None
-    curves = load_curves(results)
-    found, reach = cut(table, curves, asked)
+        return load_both(results) if curves else (load_results(results), None)
+    table, points = load_both(results)
+    found, reach = cut(table, points, asked)
     typer.echo(f"At {asked}: {reach}.", err=True)
-    return found, curves
+    return found, points[points[asked.axis] <= asked.value].reset_index(drop=True)
 
 
 def files_of(paths: list[Path] | None) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ganbench.albums import frames, read_picture
-from ganbench.bindings import Binding, OneFile
+from ganbench.bindings import Binding, OneFile, text_room
 from ganbench.cells import Cells, board_rows, order_text, scale_of
 from ganbench.charts import javascript, legend, plots
 from ganbench.charts_across import across_of
@@ -67,7 +67,7 @@ def render_page(
 
     `copies` gives the text of a ranking in several formats.
     """
-    binding = binding or OneFile()
+    binding = binding or OneFile(text_bytes=text_room(len(board)))
     environment = Environment(
         loader=PackageLoader("ganbench", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

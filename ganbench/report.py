@@ -33,7 +33,7 @@ from ganbench.standings import (
     trials_of,
 )
 from ganbench.statistics import CONFIDENCE, board
-from ganbench.tables import load_curves, load_results
+from ganbench.tables import load_both, load_curves
 from ganbench.views import escape_markdown, format_number, one_line, render_table
 
 if TYPE_CHECKING:
@@ -225,10 +225,18 @@ def render_html(
 
 
 def write_page(
-    page: Path, table: pd.DataFrame, ranked: pd.DataFrame, meanings: Mapping[str, str] | None = None
+    page: Path,
+    table: pd.DataFrame,
+    ranked: pd.DataFrame,
+    meanings: Mapping[str, str] | None = None,
+    curves: pd.DataFrame | None = None,
 ) -> None:
-    """Write the HTML page of `table`, which `load_results` gave, and of its board, `ranked`."""
-    html = render_html(table, load_curves(table.attrs["results"]), ranked, title_of(table, page), meanings)
+    """Write the HTML page of `table`, which `load_results` gave, and of its board, `ranked`.
+
+    `curves` are those of the same results: by default all that are recorded.
+    """
+    known = load_curves(table.attrs["results"]) if curves is None else curves
+    html = render_html(table, known, ranked, title_of(table, page), meanings)
     _write(page, html)
 
 
@@ -244,10 +252,10 @@ def table_csv(table: pd.DataFrame) -> str:
 
 def write_reports(results: Path, meanings: Mapping[str, str] | None = None) -> tuple[Path, pd.DataFrame]:
     """Write `leaderboard.html`, `leaderboard.md` and `table.csv` into `results`; gives the page and the board."""
-    table = load_results(results)
+    table, curves = load_both(results)
     ranked = board(table)
     page = results / "leaderboard.html"
-    write_page(page, table, ranked, meanings)
+    write_page(page, table, ranked, meanings, curves)
     _write(results / "leaderboard.md", render_markdown(ranked))
     _write(results / "table.csv", table_csv(table))
     return page, ranked

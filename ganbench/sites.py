@@ -34,9 +34,15 @@ TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.[0-9]{1,9}")
 
 
 def write_site(
-    folder: Path, table: pd.DataFrame, ranked: pd.DataFrame, meanings: Mapping[str, str] | None = None
+    folder: Path,
+    table: pd.DataFrame,
+    ranked: pd.DataFrame,
+    meanings: Mapping[str, str] | None = None,
+    curves: pd.DataFrame | None = None,
 ) -> Path:
     """Write the page of `table` and of its board, `ranked`, as files in `folder`; gives the index.
+
+    `curves` are those of the same results: by default all that are recorded.
 
     The folder may be new, empty, or hold an earlier site, of which nothing stays. Raises ResultsError where it holds
     anything else, before anything is written.
@@ -46,7 +52,8 @@ def write_site(
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / MARKER, MARK.encode())
         files = Files(folder)
-        html = render_html(table, load_curves(table.attrs["results"]), ranked, title_of(table, folder), meanings, files)
+        known = load_curves(table.attrs["results"]) if curves is None else curves
+        html = render_html(table, known, ranked, title_of(table, folder), meanings, files)
         write_atomically(folder / MARKDOWN, render_markdown(ranked).encode())
         write_atomically(folder / TABLE, table_csv(table).encode())
         write_atomically(folder / PLAIN, b"")

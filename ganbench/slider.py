@@ -11,9 +11,9 @@ import pandas as pd
 
 from ganbench.cells import Cells, Scale, rank_bar, scale_of
 from ganbench.cuts import Cut, cut
-from ganbench.standings import mean_text, rankings, records, trials_of
-from ganbench.statistics import board
-from ganbench.tables import COSTS
+from ganbench.standings import mean_text, rankings
+from ganbench.statistics import rank_trials
+from ganbench.tables import COSTS, score_rules
 from ganbench.terms import AXES
 from ganbench.views import format_number
 
@@ -37,9 +37,6 @@ LAST = 0.985
 
 TIMES = ("device_seconds",)
 """Axes that mean another thing on another device."""
-
-SHOWN = ("kind", "variant", "recipe", "rank", "rank_low", "rank_high", "mean", "low", "high", "ok", "attempted")
-"""The columns of a board that the slider changes."""
 
 UNUSED = (
     "device_kind", "seeds_together", "driver_reason", "precision", "torch", "ganbench", "python", "plugins", "git",
@@ -105,7 +102,7 @@ def slider(table: pd.DataFrame, curves: pd.DataFrame, ranked: pd.DataFrame) -> t
     for axis, values in stops.items():
         comparable = [axis not in TIMES or _alike(table, ranking) for ranking in sections]
         places = [_place(ranking) for ranking, told in zip(sections, comparable, strict=True) if told]
-        cuts = [_boards_at(table, curves, Cut(axis, value), places) for value in values]
+        cuts = [_ranked_at(table, curves, Cut(axis, value), places) for value in values]
         for cells, ranking, scale, told in zip(shown, sections, scales, comparable, strict=True):
             cells[axis] = [_at(ranking, boards.get(_place(ranking)), scale) for boards in cuts] if told else None
     return stops, shown
@@ -124,19 +121,16 @@ def _alike(table: pd.DataFrame, ranking: pd.DataFrame) -> bool:
     return len(runs[["device", "driver"]].drop_duplicates()) <= 1
 
 
-def _boards_at(
-    table: pd.DataFrame, curves: pd.DataFrame, at: Cut, places: Sequence[Place]
-) -> dict[Place, pd.DataFrame]:
-    """The rankings at a budget, by the place of each: at least those of `places` that there are."""
+def _ranked_at(table: pd.DataFrame, curves: pd.DataFrame, at: Cut, places: Sequence[Place]) -> dict[Place, list[Cells]]:
+    """The ranked rows at a budget, the best first, of those of `places` that were recorded there."""
     if not places:
         return {}
+    rules = score_rules(table)
     known, _ = cut(table, curves, at)
     known["protocol"] = table["protocol"].reindex(known.index)  # which the cut has renamed: here it names the board
-    found = {_place(ranking): ranking for ranking in rankings(board(known))}  # each data set by its first score
-    there = {place[:2] for place in found}
-    for score in {place[2] for place in places if place not in found and place[:2] in there}:
-        found |= {_place(ranking): ranking for ranking in rankings(board(known, score))}
-    return found
+    trials = dict(list(known[known["kind"] == "trial"].groupby(["dataset", "protocol"])))
+    there = [place for place in places if place[:2] in trials and place[2]]
+    return {place: rank_trials(trials[place[:2]], place[2], rules[place[2]]) for place in there}
 
 
 def _place(ranking: pd.DataFrame) -> Place:
@@ -145,12 +139,12 @@ def _place(ranking: pd.DataFrame) -> Place:
     return str(first["dataset"]), str(first["protocol"]), str(first["score"])
 
 
-def _at(ranking: pd.DataFrame, there: pd.DataFrame | None, scale: Scale | None) -> list[list[Any] | None]:
-    """For each row of `ranking` what it shows in the board `there`."""
+def _at(ranking: pd.DataFrame, there: Sequence[Cells] | None, scale: Scale | None) -> list[list[Any] | None]:
+    """For each row of `ranking` what it shows where its trials are ranked as `there`."""
     if there is None:
         return [None] * len(ranking)
     above = int((ranking["kind"] == "trial").argmax())  # references
-    rows = [row for row in records(trials_of(there)[list(SHOWN)]) if not math.isnan(row["mean"])]
+    rows = [row for row in there if not math.isnan(row["mean"])]
     found = {
         (row["variant"], row["recipe"]): row_at(row, above + place, len(rows), scale) for place, row in enumerate(rows)
     }

@@ -206,8 +206,7 @@ def _beside(table: pd.DataFrame, group: pd.DataFrame) -> _Rows:
 def _ranking(rows: _Rows, score: str, rule: dict[str, str] | None, names: list[str]) -> Iterator[Row]:
     """The rows of one ranking: real data, the perfect sampler, variants, what was only evaluated, noise."""
     direction = rule["direction"] if rule else "lower"
-    positive = bool((rows.trials[score].dropna() > 0).all())
-    mean: Mean = "geometric" if positive and rule and rule["mean"] == "geometric" else "arithmetic"
+    mean = _mean_of(rows.trials, score, rule)
     ranked = _ranked(_summary_rows(rows.trials, score, mean, names), direction, mean)
     evaluated = _by_score(_summary_rows(rows.evaluated, score, "arithmetic", names), direction)
     found = {row["variant"]: row for row in _summary_rows(rows.references, score, "arithmetic", names)}
@@ -219,6 +218,22 @@ def _ranking(rows: _Rows, score: str, rule: dict[str, str] | None, names: list[s
     floor, perfect, noise = ([found[name]] if name in found else [] for name in ("real_floor", "perfect", "noise"))
     for row in (*floor, *perfect, *ranked, *evaluated, *noise):
         yield row | shared
+
+
+def rank_trials(trials: pd.DataFrame, score: str, rule: dict[str, str]) -> list[Row]:
+    """The rows of one ranking's trials as `board` has them, the best first, without references and other scores.
+
+    `rule` is the score's, as `score_rules` tells.
+    """
+    rows = once(trials)
+    mean = _mean_of(rows, score, rule)
+    return _ranked(_summary_rows(rows, score, mean, []), rule["direction"], mean)
+
+
+def _mean_of(trials: pd.DataFrame, score: str, rule: dict[str, str] | None) -> Mean:
+    """How seeds are averaged: arithmetically also where a value is not positive."""
+    positive = bool((trials[score].dropna() > 0).all())
+    return "geometric" if positive and rule and rule["mean"] == "geometric" else "arithmetic"
 
 
 def _by_score(rows: list[Row], direction: str) -> list[Row]:

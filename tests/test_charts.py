@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 
+import altair as alt
 import fabricate
 import numpy as np
 import pandas as pd
@@ -257,3 +258,17 @@ def test_data_are_written_with_six_digits():
     data = charts_style.rounded(pd.DataFrame({"x": [1 / 3, 123456.789, math.nan]}), "x")
     assert data["x"].tolist()[:2] == [0.333333, 123457.0]
     assert math.isnan(data["x"].iloc[2])
+
+
+def test_every_plot_is_what_vega_lite_asks_for(tmp_path):
+    path = tmp_path / "quick"
+    fabricate.write_suite(path)
+    table = load_results(path)
+    drawn = [
+        plot
+        for ranking in rankings(board(table))
+        for plot in charts.plots(ranking, table[table["protocol"] == ranking["protocol"].iloc[0]], load_curves(path))
+    ]
+    assert len(drawn) > 5
+    for plot in drawn:
+        alt.Chart.from_dict(plot.specification)  # raises for what the schema does not know
