@@ -43,7 +43,7 @@ def test_a_site_has_an_index_scripts_pictures_details_and_the_numbers(results, t
     assert site(results, folder) == folder / "index.html"
     names = files(folder)
     assert {".nojekyll", "index.html", "leaderboard.md", "table.csv", MARKER} <= set(names)
-    assert len([name for name in names if re.fullmatch(r"pictures/[0-9a-f]{32}\.png", name)]) == 2
+    assert len([name for name in names if re.fullmatch(r"pictures/[0-9a-f]{32}\.png", name)]) == 2 * 3
     assert len([name for name in names if re.fullmatch(r"details/trial-[0-9a-f]{64}\.js", name)]) == 2
     assert "details/variant-0-0.js" in names
     index = (folder / "index.html").read_text(encoding="utf-8")
