@@ -45,7 +45,7 @@ RANK, INTERVAL, METRIC_NOISE, OK, SPEED = "rank", f"{CONFIDENCE:.0%} interval", 
 VARIANT_WIDTH = 24
 WIDE_VARIANT = 40
 COLUMN_GAP = 3
-BAR_WIDTH = 13
+BAR_WIDTH = 11
 COPIED = (
     "dataset", "protocol", "kind", "rank", "variant", "generator", "discriminator", "loss", "recipe", "score", "mean",
     "low", "high", "ok", "attempted",

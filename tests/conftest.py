@@ -15,10 +15,15 @@ from distributions import put_module, put_third_party
 torch.set_num_threads(1)
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-for number in ENDING:  # what starts the tests may ignore them or hold them back, and those it starts would do likewise
-    signal.signal(number, signal.SIG_DFL)
-if hasattr(signal, "pthread_sigmask"):
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+@pytest.fixture(autouse=True)
+def usual_signals():
+    """What starts the tests may ignore signals or hold them back, as trials do, and processes inherit that."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 @pytest.fixture(autouse=True)

@@ -217,7 +217,7 @@ def test_a_picture_that_is_there_twice_is_embedded_once(tmp_path):
     entry, payload = one(store.path, attempt)
     assert entry["film"] == [(0, 1), (0, 1563)]
     assert entry["neighbours_picture"] == 0
-    assert len(payload["pictures"]) == 1
+    assert len(payload["pictures"]) == 2  # and that of interpolations
 
 
 def test_a_picture_of_the_board_is_not_embedded_again():

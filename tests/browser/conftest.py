@@ -8,6 +8,7 @@ import shutil
 import fabricate
 import pytest
 
+from ganbench.leases import MARK
 from ganbench.report import write_page
 from ganbench.statistics import board
 from ganbench.tables import load_results
@@ -34,7 +35,8 @@ def browser():
     if not path:  # the package cannot bring a browser; what the page holds is tested without one as well
         pytest.skip(f"needs a browser: {CHROMIUM} is not set and none of {', '.join(NAMES)} is on the path")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        own = {name: value for name, value in os.environ.items() if name != MARK}  # it belongs to no run
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"], env=own)
         yield chromium
         chromium.close()
 
