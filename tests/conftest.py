@@ -11,8 +11,12 @@ os.environ["OMP_NUM_THREADS"] = "1"  # read as the numerical libraries load, hen
 import pytest
 import torch
 from distributions import put_module, put_third_party
+from hypothesis import settings
 
 torch.set_num_threads(1)
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is up to what else the machine does
+settings.load_profile("untimed")
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
@@ -122,7 +122,6 @@ def test_a_pair_is_judged_the_same_in_either_order():
     assert there.p.tolist() == pytest.approx(back.p.tolist())
 
 
-@settings(deadline=None)  # the first call loads parts of scipy
 @given(st.floats(-50, 50), st.floats(0.01, 100))
 def test_neither_a_common_shift_nor_another_unit_changes_what_is_decided(shift, unit):
     values = spread_out(2) + np.array([0, 0, 4, 4, 9, 9])[:, None]
