@@ -93,7 +93,7 @@ def prior_of(values: Matrix) -> Prior:
     """What all pairs of variants say together of how seeds differ: nothing where there are fewer than three."""
     if len(values) < 3:
         return NOTHING_KNOWN
-    seeds, _, squares = _differences(values, *np.triu_indices(len(values), 1))
+    seeds, _, squares = _differences(values, *_comparable(values))
     known = (seeds > 1) & np.isfinite(squares)
     freedom: Vector = np.asarray(seeds[known] - 1, dtype=np.float64)
     variance: Vector = squares[known] / freedom
@@ -105,6 +105,13 @@ def prior_of(values: Matrix) -> Prior:
     # However alike the spreads are, all pairs together know no more than the seeds of all variants do.
     most = max(_residual_freedom(values) - float(freedom.max()), 0.0)
     return Prior(fitted.variance, PRIOR_WEIGHT * min(fitted.freedom, most))
+
+
+def _comparable(values: Matrix) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs of variants that have two seeds or more: of thousands with one seed each there would be millions."""
+    able = np.flatnonzero(np.isfinite(values).sum(axis=1) > 1)
+    first, second = np.triu_indices(len(able), 1)
+    return able[first], able[second]
 
 
 def decided(p: Vector, level: float = LEVEL) -> NDArray[np.bool_]:
@@ -121,7 +128,7 @@ def order(values: Matrix, direction: str, groups: Vector | None = None) -> NDArr
     """
     count = len(values)
     better = np.zeros((count, count), dtype=bool)
-    first, second = np.triu_indices(count, 1)
+    first, second = _comparable(values)
     if groups is not None:
         alike = groups[first] == groups[second]
         first, second = first[alike], second[alike]

@@ -247,22 +247,32 @@ def _summary_rows(rows: pd.DataFrame, score: str, mean: Mean, names: list[str]) 
     by = ["variant", "recipe"]
     labels = rows.groupby(by)[[*_LABELS, "kind"]].first()
     attempted = rows.groupby(by).size()
-    good = rows[rows[score].notna()].groupby(by)
+    finished = rows[rows[score].notna()]
+    good = finished.groupby(by)
     medians = good[[*_MEDIANS, *names]].median().rename(columns={name: f"median_{name}" for name in names})
     if (own := noise_column(score)) in rows:
         medians["metric_noise"] = good[own].median()
-    values = {key: tuple(group.tolist()) for key, group in good[score]}
-    seeds = {key: tuple(group.dropna().tolist()) for key, group in good["seed"]}
+    found = _by_variant(finished, score)
     told = cast("list[Row]", labels.assign(attempted=attempted).join(medians).reset_index().to_dict("records"))
     keys = [(row["variant"], row["recipe"]) for row in told]
-    found = [_mean_cells(values.get(key, ()), seeds.get(key, ()), mean) for key in keys]
-    return [{**row, **cells} for row, cells in zip(told, found, strict=True)]
+    cells = (_mean_cells(found.get(key, []), mean) for key in keys)
+    return [{**row, **own} for row, own in zip(told, cells, strict=True)]
 
 
-def _mean_cells(values: tuple[float, ...], seeds: tuple[int, ...], mean: Mean) -> Row:
+def _by_variant(rows: pd.DataFrame, score: str) -> dict[tuple[str, str], list[tuple[int | None, float]]]:
+    """The seeds and scores of each variant with its recipe, in the order of the rows; no seed of what has none."""
+    found: dict[tuple[str, str], list[tuple[int | None, float]]] = {}
+    seeds = (None if pd.isna(seed) else int(seed) for seed in rows["seed"])
+    for variant, recipe, seed, value in zip(rows["variant"], rows["recipe"], seeds, rows[score].tolist(), strict=True):
+        found.setdefault((variant, recipe), []).append((seed, value))
+    return found
+
+
+def _mean_cells(scored: Sequence[tuple[int | None, float]], mean: Mean) -> Row:
+    values = tuple(value for _, value in scored)
     summary = summarise(values, mean)
     return {
-        "seeds": seeds,
+        "seeds": tuple(seed for seed, _ in scored if seed is not None),
         "mean": summary.mean,
         "low": summary.low,
         "high": summary.high,
