@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ganbench.standings import has_metric_noise, secondary_scores, trials_of
+from ganbench.standings import has_metric_noise, trials_of
 from ganbench.statistics import CONFIDENCE
 
 
@@ -22,20 +22,23 @@ class Heading:
     kind: str = "number"
 
 
-def headings(ranking: pd.DataFrame, scores: Sequence[Mapping[str, Any]]) -> list[Heading]:
-    """The columns of `ranking` from left to right. `scores` are the facts of its scores, with their meanings."""
+def headings(ranking: pd.DataFrame, scores: Sequence[Mapping[str, Any]], others: Sequence[str]) -> list[Heading]:
+    """The columns of `ranking` from left to right, `others` the scores beside the one that ranks.
+
+    `scores` are the facts of its scores, with their meanings.
+    """
     score, trained = ranking["score"].iloc[0] or "score", not trials_of(ranking).empty
     meant = {facts["name"]: facts for facts in scores}
     level = f"{CONFIDENCE:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
-    rule, names = ranking["mean_rule"].iloc[0], secondary_scores(ranking)
+    rule = ranking["mean_rule"].iloc[0]
     told = f"{_meaning(meant.get(score))} The {rule} mean over the seeds that have a score." if trained else ""
     arrow = "↓" if ranking["direction"].iloc[0] == "lower" else "↑"
     variant = Heading("variant", "Variant", VARIANT, "variant")
     ranked = [Heading("score", f"{score}\N{NO-BREAK SPACE}{arrow}", told or _meaning(meant.get(score)), "number score")]
     noise = [Heading("noise", "Metric noise", NOISE, "number noise")] if has_metric_noise(ranking) else []
-    others = [Heading(name, name, f"{_meaning(meant.get(name))} {MEDIAN}", "number other") for name in names]
+    beside = [Heading(name, name, f"{_meaning(meant.get(name))} {MEDIAN}", "number other") for name in others]
     if not trained:
-        return [variant, *ranked, *noise, *others]
+        return [variant, *ranked, *noise, *beside]
     return [
         Heading("rank", "Rank", RANK, "number rank"),
         variant,
@@ -45,7 +48,7 @@ def headings(ranking: pd.DataFrame, scores: Sequence[Mapping[str, Any]]) -> list
         Heading("seeds", "Seeds", STRIP.format(level=level), "strip"),
         Heading("curve", "Curve", CURVE, "curve"),
         Heading("ok", "Seeds ok", SEEDS_OK, "number ok"),
-        *others,
+        *beside,
         Heading("speed", "images/s", SPEED, "number speed"),
     ]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ganbench.abridging import LISTED, cuts_of, is_crowded, kept_rows, kept_scores, left_out, most_rows
 from ganbench.albums import frames, read_picture
 from ganbench.bindings import Binding, OneFile, text_room
 from ganbench.cells import Cells, board_rows, order_text, scale_of
@@ -30,7 +31,6 @@ from ganbench.standings import (
     named,
     rankings,
     records,
-    secondary_scores,
     seed_count,
     shared_parts,
 )
@@ -45,8 +45,8 @@ OWN_CORE = 0.8
 PICTURE_WIDTH = 216
 LONGEST_MESSAGE = 1_000
 
-LISTED = 200
-"""The most variants that are listed with their settings whether or not these differ from ganbench's own."""
+NAMED = 6
+"""The most variants that a recipe names."""
 
 COPIED = 1_000
 """The most rows of a board that the page holds as text to be copied: it would grow too large."""
@@ -73,16 +73,18 @@ def render_page(
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"number": format_number, "order": order_text}
+    boards = rankings(board)
+    most = most_rows(len(boards))
     sections = [
-        _section(index, ranking, table, curves, meanings, binding) for index, ranking in enumerate(rankings(board))
+        _section(index, ranking, table, curves, meanings, binding, most) for index, ranking in enumerate(boards)
     ]
     stops, cuts = slider(table, curves, board)
     shown = controls(sections, stops)
-    for section, ranking, cut in zip(sections, rankings(board), cuts, strict=True):
+    for section, ranking, cut in zip(sections, boards, cuts, strict=True):
         section["data"] = {
             "rows": row_facts(section["rows"], shown["data"]),
             "copies": copies(ranking) if len(ranking) <= COPIED else None,
-            "cuts": cut if stops else None,
+            "cuts": cuts_of(cut, kept_rows(ranking, most)) if stops else None,
         }
     variants = variants_of(board, table)
     details = gather(variants, sections, table, curves, binding)
@@ -157,13 +159,18 @@ def _section(
     curves: pd.DataFrame,
     meanings: Mapping[str, str],
     binding: Binding,
+    most: int,
 ) -> Cells:
-    """One ranking: everything its part of the template asks for."""
+    """One ranking: everything its part of the template asks for, with at most so many ranked rows."""
     first = ranking.iloc[0]
     placed = records(named(ranking))
     same = table[table["protocol"] == first["protocol"]]  # where nothing was trained, that of what was evaluated
     runs = same[same["kind"] == "trial"]
-    rows = board_rows(ranking, runs, curves)
+    kept = kept_rows(ranking, most)
+    rows = [row for row, stays in zip(board_rows(ranking, runs, curves), kept, strict=True) if stays]
+    failures = _failures(runs)
+    crowded = is_crowded(rows)
+    others = kept_scores(ranking, crowded=crowded)
     scores = _score_facts(table, first["dataset"], meanings)
     protocol = same[same["extractor"] != ""] if (same["extractor"] != "").any() else same[same["n_fake"].notna()]
     return {
@@ -181,17 +188,19 @@ def _section(
         "trained": bool((ranking["kind"] == "trial").any()),
         "noisy": has_metric_noise(ranking),
         "measured": records(protocol.head(1)),
-        "others": secondary_scores(ranking),
+        "others": others,
+        "crowded": crowded,
         "scale": scale_of(ranking),
-        "headings": headings(ranking, scores),
+        "headings": headings(ranking, scores, others),
         "rows": rows,
         "failing": any(row["group"] == "failed" for row in rows),
         "elsewhere": any(row["group"] == "evaluated" for row in rows) and bool((ranking["kind"] == "trial").any()),
         "provisional": any(row["provisional"] for row in rows),
-        "notes": _notes(runs),
+        "notes": [*left_out(ranking, kept, others), *_notes(runs)],
         "separated": any(row["group"] == "complete" and not row["leads"] for row in rows),
         "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
-        "failures": _failures(runs),
+        "failures": failures[:LISTED],
+        "unlisted": len(failures[LISTED:]),
         "plots": plots(ranking, runs, curves),
         "legend": legend(ranking),
         "effects": effects_of(table, ranking),
@@ -202,9 +211,15 @@ def _section(
 
 
 def _trainings(rows: Sequence[Cells]) -> list[Cells]:
-    """What was trained, with its settings; of very many only those that have settings of their own."""
-    trained = [row for row in rows if row["kind"] == "trial"]
-    return trained if len(trained) <= LISTED else [row for row in trained if row["training"]]
+    """Each recipe with its settings, how many variants were trained by it, and the names of the first of them."""
+    recipes: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["kind"] == "trial":
+            recipes.setdefault((row["training"], row["recipe"]), []).append(row["label"])
+    return [
+        {"training": training, "recipe": recipe, "variants": names[:NAMED], "more": len(names[NAMED:])}
+        for (training, recipe), names in recipes.items()
+    ]
 
 
 def _failures(runs: pd.DataFrame) -> list[Cells]:

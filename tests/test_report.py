@@ -21,7 +21,7 @@ from ganbench.statistics import board
 from ganbench.store import Store
 from ganbench.tables import load_curves, load_results
 from ganbench.terms import Budget, Choice, Reference, Training, Variant
-from ganbench.views import format_number
+from ganbench.views import format_number, one_line
 
 HOSTILE = {
     "script": "<script>document.title='broken'</script>",
@@ -246,6 +246,29 @@ def test_the_page_shows_rankings_floors_failures_and_how_it_was_measured(page):
         assert words in text
 
 
+def test_a_page_of_very_many_variants_shows_the_best_and_says_so(results, monkeypatch):
+    monkeypatch.setattr("ganbench.abridging.ROWS", 4)
+    monkeypatch.setattr("ganbench.abridging.FEWEST", 1)
+    monkeypatch.setattr("ganbench.abridging.MANY_ROWS", 3)
+    monkeypatch.setattr("ganbench.page.LISTED", 1)
+    page = page_of(results)
+    text = Page(page).text
+    assert "The best 2 of 7 variants stand here" in text
+    assert "And 2 more, which ganbench table" in text
+    shown = re.findall(r'<tr class="(complete|failed|reference|evaluated)', page)
+    told = [json.loads(script) for script in Page(page).scripts if script.lstrip().startswith('{"copies"')]
+    assert sum(len(section["rows"]) for section in told) == len(shown)
+    for section in told:
+        assert {len(cells) for stops in section["cuts"].values() for cells in stops} == {len(section["rows"])}
+
+
+def test_a_recipe_is_told_once_with_the_variants_that_it_trained(page):
+    training = page[page.index("Training settings that differ") :]
+    rows = re.findall(r'<tr><th scope="row"><code>(\w+)</code>', training[: training.index("</table>")])
+    assert rows
+    assert len(rows) == len(set(rows))
+
+
 def test_the_page_marks_the_leading_group(page):
     leading = re.findall(r'<tr class="complete leads">.*?</tr>', page, re.DOTALL)
     assert len(leading) == 3 + 4
@@ -311,7 +334,7 @@ def test_hostile_names_are_only_ever_text(tmp_path, name):
     sections = [attributes for attributes in seen.of("section") if attributes.get("class") == "ranking"]
     assert len(seen.of("script")) == 9 + 2 + len(sections) + len(seen.of("figure"))
     assert not any(key.startswith("on") for _, attributes in seen.elements for key in attributes)
-    assert name in seen.text
+    assert one_line(name) in seen.text
 
 
 @pytest.mark.usefixtures("plain_script")

@@ -55,6 +55,10 @@ ganbench.boards = (() => {
       for (const kind of ["click", "keydown", "keypress", "mousedown"])
         help.addEventListener(kind, (event) => event.stopPropagation()); // to ask is not to sort
     const first = keys.indexOf("rank");
+    const column = (head, key) => ({
+      type: head.classList.contains("variant") ? "html" : "measure",
+      ...(["seeds", "curve"].includes(key) && { orderData: keys.indexOf("score") }), // pictures go by the mean
+    });
     const table = new DataTable(node, {
       autoWidth: false,
       paging: rows.length > PAGE,
@@ -62,7 +66,7 @@ ganbench.boards = (() => {
       lengthChange: false,
       order: first < 0 ? [] : [[first, "asc"]],
       orderMulti: false,
-      columns: heads.map((head) => ({ type: head.classList.contains("variant") ? "html" : "measure" })),
+      columns: heads.map((head, index) => column(head, keys[index])),
       language: { zeroRecords: "No row of this board fits the filters.", info: "Rows _START_ to _END_ of _TOTAL_" },
       layout: {
         topStart: null,
@@ -147,7 +151,7 @@ ganbench.boards = (() => {
     cell(tr, "score").textContent = mean;
     cell(tr, "interval").textContent = interval;
     cell(tr, "ok").firstChild.nodeValue = seeds;
-    for (const name of ["score", "strip"]) cell(tr, name).dataset.order = value === null ? "" : value;
+    cell(tr, "score").dataset.order = value === null ? "" : value;
     const picture = tr.querySelector("td.strip svg");
     if (picture) picture.style.visibility = strip ? "visible" : "hidden";
     if (!strip) return;
