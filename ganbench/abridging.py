@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import pandas as pd
 
@@ -46,10 +47,7 @@ def kept_scores(ranking: pd.DataFrame, *, crowded: bool) -> list[str]:
 
 def cuts_of(cuts: Cells, kept: Sequence[bool]) -> Cells:
     """By axis, what the rows that are kept show at each stop of the slider."""
-    return {
-        axis: stops and [[cells for cells, stays in zip(rows, kept, strict=True) if stays] for rows in stops]
-        for axis, stops in cuts.items()
-    }
+    return {axis: stops and [rows and list(compress(rows, kept)) for rows in stops] for axis, stops in cuts.items()}
 
 
 def left_out(ranking: pd.DataFrame, kept: Sequence[bool], scores: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ganbench.cells import FAMILIES, Cells, families, family_of
 from ganbench.cuts import Cut
-from ganbench.slider import Stops
+from ganbench.slider import Stops, rounded
 
 STATUSES = {
     "complete": "complete", "failed": "with failures", "evaluated": "evaluated only", "reference": "references",
@@ -33,10 +33,9 @@ def controls(sections: Sequence[Cells], stops: Stops) -> Cells:
         for name, (title, options) in choices.items()
         if len(options) > 1
     ]
-    told = {axis: [{"value": value, "text": str(Cut(axis, value))} for value in at] for axis, at in stops.items()}
+    told = {axis: [{"value": value, "text": _told(axis, value)} for value in at] for axis, at in stops.items()}
     return {
         "groups": groups,
-        "families": f"Filter by {' or '.join([', '.join([*known][:-1]), [*known][-1]] if len(known) > 1 else known)}",
         "stops": {axis: {"title": AXIS_NAMES[axis]} for axis in stops},
         "data": {
             "status": list(STATUSES),
@@ -44,6 +43,11 @@ def controls(sections: Sequence[Cells], stops: Stops) -> Cells:
             "stops": {axis: {"at": at} for axis, at in told.items()},
         },
     }
+
+
+def _told(axis: str, value: float) -> str:
+    """What a stop is called."""
+    return str(Cut(axis, rounded(value)))
 
 
 def row_facts(rows: Sequence[Cells], names: Mapping[str, list[str]]) -> list[list[int]]:

@@ -14,12 +14,17 @@ from ganbench.statistics import CONFIDENCE
 
 @dataclass(frozen=True)
 class Heading:
-    """A column: the key that a saved view sorts by, the words above it, and the explanation behind its mark."""
+    """A column: the key that a saved view sorts by, the words above it, and the explanation behind its mark.
+
+    A `note` stands below the words; `falling` says that sorting begins with the largest.
+    """
 
     key: str
     title: str
     about: str
     kind: str = "number"
+    note: str = ""
+    falling: bool = False
 
 
 def headings(ranking: pd.DataFrame, scores: Sequence[Mapping[str, Any]], others: Sequence[str]) -> list[Heading]:
@@ -32,11 +37,14 @@ def headings(ranking: pd.DataFrame, scores: Sequence[Mapping[str, Any]], others:
     level = f"{CONFIDENCE:.0%}".replace("%", "\N{NO-BREAK SPACE}%")
     rule = ranking["mean_rule"].iloc[0]
     told = f"{_meaning(meant.get(score))} The {rule} mean over the seeds that have a score." if trained else ""
-    arrow = "↓" if ranking["direction"].iloc[0] == "lower" else "↑"
     variant = Heading("variant", "Variant", VARIANT, "variant")
-    ranked = [Heading("score", f"{score}\N{NO-BREAK SPACE}{arrow}", told or _meaning(meant.get(score)), "number score")]
+    direction = str(ranking["direction"].iloc[0])
+    ranked = [_scored("score", score, told or _meaning(meant.get(score)), direction)]
     noise = [Heading("noise", "Metric noise", NOISE, "number noise")] if has_metric_noise(ranking) else []
-    beside = [Heading(name, name, f"{_meaning(meant.get(name))} {MEDIAN}", "number other") for name in others]
+    beside = [
+        _scored(name, name, f"{_meaning(facts)} {MEDIAN}", str(facts["direction"]) if facts else "")
+        for name, facts in zip(others, map(meant.get, others), strict=True)
+    ]
     if not trained:
         return [variant, *ranked, *noise, *beside]
     return [
@@ -47,10 +55,15 @@ def headings(ranking: pd.DataFrame, scores: Sequence[Mapping[str, Any]], others:
         *noise,
         Heading("seeds", "Seeds", STRIP.format(level=level), "strip"),
         Heading("curve", "Curve", CURVE, "curve"),
-        Heading("ok", "Seeds ok", SEEDS_OK, "number ok"),
+        Heading("ok", "Seeds ok", SEEDS_OK, "number ok", falling=True),
+        Heading("speed", "images/s", SPEED, "number speed", falling=True),
         *beside,
-        Heading("speed", "images/s", SPEED, "number speed"),
     ]
+
+
+def _scored(key: str, title: str, about: str, direction: str) -> Heading:
+    kind = "number score" if key == "score" else "number other"
+    return Heading(key, title, about, kind, f"{direction} is better" if direction else "", direction == "higher")
 
 
 RANK = (

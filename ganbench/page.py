@@ -33,6 +33,7 @@ from ganbench.standings import (
     records,
     seed_count,
     shared_parts,
+    verdict,
 )
 from ganbench.views import format_number, one_line
 
@@ -41,6 +42,9 @@ SHOWN_PICTURES = 24
 
 OWN_CORE = 0.8
 """The share of a processor core below which a trial had to wait for other work."""
+
+UNLIKE = 1.5
+"""The ratio of generator updates from which a reader is told that variants made unlike numbers of them."""
 
 PICTURE_WIDTH = 216
 LONGEST_MESSAGE = 1_000
@@ -183,6 +187,7 @@ def _section(
         "direction": first["direction"],
         "mean_rule": first["mean_rule"],
         "sentence": lead_sentence(ranking),
+        "verdict": verdict(ranking),
         "shared": shared_parts(ranking),
         "seeds": seed_count(ranking),
         "trained": bool((ranking["kind"] == "trial").any()),
@@ -196,7 +201,7 @@ def _section(
         "failing": any(row["group"] == "failed" for row in rows),
         "elsewhere": any(row["group"] == "evaluated" for row in rows) and bool((ranking["kind"] == "trial").any()),
         "provisional": any(row["provisional"] for row in rows),
-        "notes": [*left_out(ranking, kept, others), *_notes(runs)],
+        "notes": [*left_out(ranking, kept, others), *_notes(placed, runs)],
         "separated": any(row["group"] == "complete" and not row["leads"] for row in rows),
         "greys": any(row["kind"] == "trial" and row["swatch"] is None for row in rows),
         "failures": failures[:LISTED],
@@ -228,13 +233,23 @@ def _failures(runs: pd.DataFrame) -> list[Cells]:
     return records(failed.assign(message=short.map(one_line), variant=failed["variant"].map(one_line)))
 
 
-def _notes(runs: pd.DataFrame) -> list[str]:
-    """What a reader must know of the times of `runs`, in sentences."""
+def _notes(rows: Sequence[Cells], runs: pd.DataFrame) -> list[str]:
+    """What a reader must know of the updates and the times of `runs`, those of `rows`, in sentences."""
+    steps = {row["label"]: row["steps"] for row in rows if row["kind"] == "trial" and row["steps"] > 0}
     notes = []
-    if runs["driver"].str.startswith("vectorised").any():
+    if steps and max(steps.values()) > UNLIKE * min(steps.values()):
+        fewest, most = (pick(steps, key=steps.__getitem__) for pick in (min, max))
         notes.append(
-            "Seeds that trained together are each charged an equal part of the device's time, so images/s is what they "
-            "reached together."
+            f"The same budget is not the same number of generator updates: from {steps[fewest]:,.0f} ({fewest}) to "
+            f"{steps[most]:,.0f} ({most})."
+        )
+    together = runs.loc[runs["driver"].str.startswith("vectorised"), "variant"]
+    if not together.empty:
+        labels = dict.fromkeys(row["label"] for row in rows if row["variant"] in set(together))
+        whose = "" if len(labels) == len(steps) or len(labels) > NAMED else f" ({', '.join(labels)})"
+        notes.append(
+            f"Seeds that trained together{whose} are each charged an equal part of the device's time, so images/s is "
+            "what they reached together."
         )
     share = runs.loc[runs["device_kind"] != "cuda", "processor_share"].median()  # waiting for a GPU is no other work
     if share < OWN_CORE:

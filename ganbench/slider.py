@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from itertools import compress
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from ganbench.cells import Cells, Scale, rank_bar, scale_of
 from ganbench.cuts import Cut, cut
-from ganbench.standings import mean_text, rankings
+from ganbench.standings import mean_text, rankings, trials_of
 from ganbench.statistics import rank_trials
 from ganbench.tables import COSTS, score_rules
 from ganbench.terms import AXES
@@ -32,6 +33,9 @@ WIDE = 20.0
 SHARED = 0.25
 """The share of the trials that must have been evaluated at a budget for the slider to stop right there."""
 
+NEAR = 1.01
+"""The ratio up to which budgets count as the same: trials end with a whole update, so theirs differ a little."""
+
 LAST = 0.985
 """The share of the longest trial's budget from which a stop would show the full budget again."""
 
@@ -43,6 +47,12 @@ UNUSED = (
     "extractor", "weights_sha256", "n_fake", "n_real", "split", "started_at",
 )  # fmt: skip
 """Columns of results, beside costs, that neither cuts nor boards look at."""
+
+ENOUGH = 0.5
+"""The share of the variants with a score that must have been recorded at a stop for it to rank any."""
+
+SOONER: Literal[0] = 0
+"""What a row shows whose trials had all ended before a stop; None is a row that was not recorded until later."""
 
 Place = tuple[str, str, str]
 Stops = dict[str, list[float]]
@@ -63,49 +73,69 @@ def _places(curves: pd.DataFrame, axis: str, scores: Sequence[str], most: int) -
     if not scores or axis not in curves:
         return []
     recorded = curves[curves[scores].notna().any(axis=1)]
-    known = recorded[axis].to_numpy(dtype=float, na_value=np.nan)
-    known = known[np.isfinite(known) & (known > 0)]
-    if known.size == 0:
+    points = recorded[["suite", "key"]].assign(at=recorded[axis].to_numpy(dtype=float, na_value=np.nan))
+    points = points[np.isfinite(points["at"]) & (points["at"] > 0)]
+    if points.empty:
         return []
-    low, high = float(known.min()), float(known.max())
-    shared = [value for value in _shared(known, recorded.groupby(["suite", "key"]).ngroups) if value < LAST * high]
+    trials = points.groupby(["suite", "key"])["at"]
+    high = float(points["at"].max())
+    shared = [value for value in _shared(points["at"], trials.ngroups) if value < LAST * high]
     if shared:
         return [shared[int(place)] for place in np.unique(np.linspace(0, len(shared) - 1, most).round())]
+    low = float(trials.min().max())  # where the last trial begins: below it rows are missing
+    low = low if low < LAST * high else float(points["at"].min())
     spaced = np.geomspace if high / low > WIDE else np.linspace
-    places = sorted({_rounded(value) for value in spaced(low, high, most + 1)})
-    return [value for value in places if value < LAST * high]
+    places = {rounded(value): float(value) for value in spaced(low, high, most + 1)}
+    return [value for value in sorted(places.values()) if value < LAST * high]
 
 
-def _shared(known: np.ndarray[Any, Any], trials: int) -> list[float]:
-    """The budgets at which many trials were evaluated, where trials share such."""
-    values, counts = np.unique([_rounded(value) for value in known], return_counts=True)
-    return [float(value) for value in values[counts >= SHARED * trials]]
+def _shared(known: pd.Series[float], trials: int) -> list[float]:
+    """The budgets at which many trials were evaluated, where trials share such; of nearly equal ones the largest.
+
+    At the largest no trial of them has yet to be evaluated.
+    """
+    shared, values = [], np.sort(known.to_numpy())
+    while values.size:
+        near = values[values <= NEAR * values[0]]
+        shared += [float(near[-1])] if near.size >= SHARED * trials else []
+        values = values[near.size :]
+    return shared
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """The value as a stop is called: three digits of it."""
     return float(f"{value:.3g}")
 
 
 def slider(table: pd.DataFrame, curves: pd.DataFrame, ranked: pd.DataFrame) -> tuple[Stops, list[Cells]]:
     """The stops, and for each ranking of `ranked`, a board, by axis what its rows show at each stop.
 
-    A row's cells are those of `row_at`, None where it is not ranked or was not recorded that far. An axis is None where
-    the rows' budgets cannot be compared on it.
+    A row's cells are those of `row_at`; `SOONER` where its trials had ended by then, None where it is not ranked or was
+    not recorded until later. A stop is None where most variants are missing, for a rank among few would say little, and
+    an axis where the rows' budgets cannot be compared on it. Stops with nothing to show are left out.
     """
     sections = rankings(ranked)
     scores = list(dict.fromkeys(name for name in ranked["score"] if name))
     curves = curves.replace([np.inf, -np.inf], np.nan)  # no budget lies between points without end
     table = _needed(table)
-    stops = stops_of(curves, scores, len(ranked))
     scales = [scale_of(ranking) for ranking in sections]
     shown: list[Cells] = [{} for _ in sections]
-    for axis, values in stops.items():
+    kept: Stops = {}
+    for axis, values in stops_of(curves, scores, len(ranked)).items():
         comparable = [axis not in TIMES or _alike(table, ranking) for ranking in sections]
         places = [_place(ranking) for ranking, told in zip(sections, comparable, strict=True) if told]
-        cuts = [_ranked_at(table, curves, Cut(axis, value), places) for value in values]
-        for cells, ranking, scale, told in zip(shown, sections, scales, comparable, strict=True):
-            cells[axis] = [_at(ranking, boards.get(_place(ranking)), scale) for boards in cuts] if told else None
-    return stops, shown
+        cuts = [Cut(axis, value) for value in values]
+        boards = [_ranked_at(table, curves, at, places) for at in cuts]
+        found = [
+            [_at(ranking, there.get(_place(ranking), []), at, scale) for there, at in zip(boards, cuts, strict=True)]
+            for ranking, scale in zip(sections, scales, strict=True)
+        ]
+        telling = [any(stops) for stops in zip(*found, strict=True)]
+        if any(telling):
+            kept[axis] = list(compress(values, telling))
+            for cells, stops, told in zip(shown, found, comparable, strict=True):
+                cells[axis] = list(compress(stops, telling)) if told else None
+    return kept, shown
 
 
 def _needed(table: pd.DataFrame) -> pd.DataFrame:
@@ -139,17 +169,20 @@ def _place(ranking: pd.DataFrame) -> Place:
     return str(first["dataset"]), str(first["protocol"]), str(first["score"])
 
 
-def _at(ranking: pd.DataFrame, there: Sequence[Cells] | None, scale: Scale | None) -> list[list[Any] | None]:
-    """For each row of `ranking` what it shows where its trials are ranked as `there`."""
-    if there is None:
-        return [None] * len(ranking)
+def _at(
+    ranking: pd.DataFrame, there: Sequence[Cells], at: Cut, scale: Scale | None
+) -> list[list[Any] | Literal[0] | None] | None:
+    """For each row of `ranking` what it shows at a budget where its trials are ranked as `there`."""
     above = int((ranking["kind"] == "trial").argmax())  # references
     rows = [row for row in there if not math.isnan(row["mean"])]
-    found = {
+    if not rows or len(rows) < ENOUGH * trials_of(ranking)["mean"].notna().sum():
+        return None
+    found: dict[tuple[str, str], list[Any] | Literal[0]] = {
         (row["variant"], row["recipe"]): row_at(row, above + place, len(rows), scale) for place, row in enumerate(rows)
     }
-    keys = zip(ranking["kind"], ranking["variant"], ranking["recipe"], strict=True)
-    return [found.get((variant, recipe)) if kind == "trial" else None for kind, variant, recipe in keys]
+    ended = (ranking["kind"] == "trial") & (ranking[at.axis] < at.value)  # references have no budget
+    keys = zip(ranking["variant"], ranking["recipe"], ended, strict=True)
+    return [found.get((variant, recipe)) or (SOONER if sooner else None) for variant, recipe, sooner in keys]
 
 
 def row_at(row: Cells, place: int, ranked: int, scale: Scale | None) -> list[Any]:

@@ -129,7 +129,9 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
     if complete.empty:
         return f"{after}, no variant has a score for every one of its seeds, so none leads."
     leader = complete.index[0]
-    best = score_text(*(float(ranking.loc[leader, name]) for name in ("mean", "low", "high")))
+    best = _score_of(ranking.loc[leader])
+    if not _beats_noise(ranking.loc[leader]):
+        return f"{after}, no variant has a better {score} than noise: the best mean is {best} ({direction} is better)."
     equals = int((complete["mean"] == complete["mean"].iloc[0]).sum())
     if equals > 1:
         return f"{after}, {equals} variants share the best {score}: {best} ({direction} is better)."
@@ -142,6 +144,36 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
     if not tied:
         return f"{said} It is separated from every other variant."
     return f"{said} These seeds do not separate it from {_enumerated(tied)}."
+
+
+def verdict(ranking: pd.DataFrame) -> str:
+    """The ranking in a few words: who leads, or that nobody does; nothing where nothing was trained."""
+    names, trials = labels(ranking), trials_of(ranking)
+    if trials.empty:
+        return ""
+    complete = _complete(trials)
+    if complete.empty:
+        return "no variant finished every seed"
+    leader, leading = complete.index[0], len(leading_group(ranking))
+    best = f"{names[leader]}, {_score_of(ranking.loc[leader])}"
+    if not _beats_noise(ranking.loc[leader]):
+        return f"none is better than noise; best mean: {best}"
+    if len(trials) == 1:
+        return best
+    if complete["low"].isna().any():
+        return f"one seed tells no variants apart; best: {best}"
+    return f"best: {best}" if leading == 1 else f"no clear winner, {leading} of {len(trials)} tie; best mean: {best}"
+
+
+def _score_of(row: pd.Series[Any]) -> str:
+    """The score of a row with its interval."""
+    return score_text(*(float(row[name]) for name in ("mean", "low", "high")))
+
+
+def _beats_noise(row: pd.Series[Any]) -> bool:
+    """Whether a row's mean is better than what noise scores, as far as that is known."""
+    noise, mean = float(row["noise"]), float(row["mean"])
+    return math.isnan(noise) or (mean < noise if row["direction"] == "lower" else mean > noise)
 
 
 def _evaluated_sentence(ranking: pd.DataFrame) -> str:

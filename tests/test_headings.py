@@ -15,10 +15,12 @@ def test_every_column_is_explained_and_scores_with_their_paper(tmp_path):
     ranking = rankings(board(load_results(store.path)))[0]
     columns = {column.key: column for column in headings(ranking, FACTS, ["coverage_digits", "tvd_digits"])}
     assert list(columns) == [
-        "rank", "variant", "score", "interval", "seeds", "curve", "ok", "coverage_digits", "tvd_digits", "speed",
+        "rank", "variant", "score", "interval", "seeds", "curve", "ok", "speed", "coverage_digits", "tvd_digits",
     ]  # fmt: skip
     assert all(column.about for column in columns.values())
-    assert columns["score"].title == "fcd_digits\N{NO-BREAK SPACE}↓"
+    assert (columns["score"].title, columns["score"].note) == ("fcd_digits", "lower is better")
+    assert not columns["score"].falling
+    assert columns["speed"].falling
     assert columns["score"].about == (
         "A distance (arXiv:1706.08500). Lower is better. The geometric mean over the seeds that have a score."
     )

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ganbench.cells import Scale
-from ganbench.slider import MOST_STOPS, row_at, slider, stops_of
+from ganbench.slider import MOST_STOPS, SOONER, row_at, slider, stops_of
 from ganbench.standings import rankings
 from ganbench.statistics import board
 from ganbench.store import Store
@@ -26,7 +26,7 @@ def results(tmp_path_factory):
 
 def test_stops_lie_where_trials_were_evaluated_and_before_the_full_budget(results):
     stops = stops_of(results[1], ["fcd_digits", "modes_20pct"], 10)
-    assert stops["kimg"] == [12.5, 25.0, 37.5, 62.5, 75.0, 87.5]  # of seven recorded
+    assert stops["kimg"] == pytest.approx([12.5, 25.0, 37.5, 62.5, 75.0, 87.5], rel=0.005)  # of seven recorded
     assert list(stops) == list(AXES)
     assert all(len(values) <= MOST_STOPS and values == sorted(values) for values in stops.values())
 
@@ -49,7 +49,8 @@ def test_there_are_no_stops_without_curves(results):
 def test_earlier_stops_rank_by_what_was_scored_there(results):
     table, curves, ranked = results
     stops, cells = slider(*results)
-    ranking, place = rankings(ranked)[0], stops["kimg"].index(62.5)
+    ranking, place = rankings(ranked)[0], 3
+    assert stops["kimg"][place] == pytest.approx(62.5, rel=0.005)
     best = table[(table["loss"] == ranking["loss"].iloc[1]) & (table["generator"] == "dcgan")]
     there = curves[curves["key"].isin(best["key"])]
     known = there[(there["kimg"] - 62.5).abs() < 0.1]["fcd_digits"]
@@ -71,8 +72,33 @@ def test_what_was_not_recorded_at_a_stop_has_no_cells_there(tmp_path):
             fabricate.write_curve(attempt, {"fcd_digits": 3.0 + seed}, kimg=kimg, points=4)
     stops, cells = slider(*made(tmp_path))
     losses = rankings(made(tmp_path)[2])[0]["loss"].tolist()
-    at = cells[0]["kimg"][stops["kimg"].index(75.0)]
-    assert {loss for loss, row in zip(losses, at, strict=True) if row is None} == {"short"}
+    shown = {
+        stop: dict(zip(losses, row, strict=True)) for stop, row in zip(stops["kimg"], cells[0]["kimg"], strict=True)
+    }
+    assert shown[75.0]["short"] == SOONER
+    assert shown[75.0]["long"][0] == 0
+    assert shown[12.5]["short"][0] in (0, 1)
+    assert shown[12.5]["long"] is None
+
+
+def test_a_stop_does_not_lie_before_the_points_that_it_is_named_after(tmp_path):
+    for seed, kimg in enumerate((50.24, 50.3)):  # shown as 10.0 and 10.1 thousand images by the fifth of five points
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0), spent=Spent(kimg, 700, 20.0, 0.3))
+        attempt = fabricate.commit(Store(tmp_path), fabricate.trial(seed=seed), outcome)
+        fabricate.write_curve(attempt, {"fcd_digits": 3.0}, kimg=kimg, points=5)
+    stops, cells = slider(*made(tmp_path))
+    assert stops["kimg"][0] >= 10.048
+    assert all(row is not None for rows in cells[0]["kimg"] for row in rows)
+
+
+def test_stops_that_no_trials_share_begin_where_every_trial_has_begun(tmp_path):
+    for seed, seconds in enumerate((3.0, 11.3)):
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0), spent=Spent(50.0, 700, seconds, 0.3))
+        attempt = fabricate.commit(Store(tmp_path), fabricate.trial(seed=seed), outcome)
+        fabricate.write_curve(attempt, {"fcd_digits": 3.0}, kimg=50.0, points=5)
+    curves = load_curves(tmp_path)
+    firsts = curves.groupby("key")["device_seconds"].min()
+    assert stops_of(curves, ["fcd_digits"], 2)["device_seconds"][0] >= firsts.max()
 
 
 def test_device_time_is_not_compared_between_devices(tmp_path):
@@ -82,9 +108,18 @@ def test_device_time_is_not_compared_between_devices(tmp_path):
             Store(tmp_path), fabricate.trial(seed=seed), fabricate.Outcome(fabricate.image_scores(3.0)), facts
         )
         fabricate.write_curve(attempt, {"fcd_digits": 3.0})
-    _, cells = slider(*made(tmp_path))
-    assert cells[0]["device_seconds"] is None
+    stops, cells = slider(*made(tmp_path))
+    assert "device_seconds" not in stops  # where no board has anything to show
     assert cells[0]["kimg"]
+
+
+def test_a_stop_that_few_variants_reached_ranks_none(tmp_path):
+    for loss, kimg in (("one", 50.0), ("two", 50.0), ("three", 50.0), ("long", 100.0)):
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0), spent=Spent(kimg, 700, 20.0, 0.3))
+        attempt = fabricate.commit(Store(tmp_path), fabricate.trial(fabricate.variant(loss)), outcome)
+        fabricate.write_curve(attempt, {"fcd_digits": 3.0}, kimg=kimg, points=4)
+    stops, _ = slider(*made(tmp_path))
+    assert stops["kimg"] == [12.5, 25.0, 37.5, 50.0]  # at 75, which "long" alone reached, it would have won
 
 
 def test_a_row_without_end_or_score_is_written_as_json():

@@ -1,5 +1,5 @@
 // The boards: sorted and searched by DataTables, filtered by pills, shown at smaller budgets, copied as text.
-// What the reader chose is in the fragment: dataset, family, status, q, sort, axis, at.
+// What the reader chose is in the fragment: dataset, family, status, q, budget, at, and of each board sort-<its number>.
 ganbench.boards = (() => {
   const PAGE = 100;
   const data = (id) => JSON.parse(document.getElementById(id).textContent);
@@ -46,7 +46,7 @@ ganbench.boards = (() => {
     ];
   };
 
-  const sections = [...document.querySelectorAll("section.ranking")].map((element) => {
+  const sections = [...document.querySelectorAll("section.ranking")].map((element, number) => {
     const { rows, copies, cuts } = data(`${element.id}-data`);
     const node = element.querySelector("table.board");
     const heads = [...node.querySelectorAll("thead th")];
@@ -58,6 +58,7 @@ ganbench.boards = (() => {
     const column = (head, key) => ({
       type: head.classList.contains("variant") ? "html" : "measure",
       ...(["seeds", "curve"].includes(key) && { orderData: keys.indexOf("score") }), // pictures go by the mean
+      orderSequence: head.dataset.first === "desc" ? ["desc", "asc"] : ["asc", "desc"], // what is better comes first
     });
     const table = new DataTable(node, {
       autoWidth: false,
@@ -79,7 +80,8 @@ ganbench.boards = (() => {
     if (feet) element.querySelector(".scroll").after(feet); // the pages' buttons do not scroll sideways with the table
     const trs = table.rows().nodes().toArray();
     const full = cuts ? trs.map((tr) => (tr.querySelector(".swatch") ? shownAtFirst(tr) : null)) : [];
-    return { element, table, rows, copies, cuts, keys, first, trs, full, at: "full" };
+    const titles = trs.map((tr) => tr.querySelector("td.strip title")?.textContent);
+    return { element, table, rows, copies, cuts, keys, first, trs, full, titles, at: "full", sort: `sort-${number}` };
   });
 
   // --- what is chosen
@@ -105,7 +107,7 @@ ganbench.boards = (() => {
   const filter = (params) => {
     const wanted = chosen(params);
     for (const pill of pills) pill.setAttribute("aria-pressed", wanted[pill.dataset.filter].includes(pill.value));
-    if (by("families") && FAMILIES.some((part) => wanted[part].length)) by("families").open = true;
+    if (by("families") && Object.values(wanted).some((items) => items.length)) by("families").open = true;
     const test = fits(wanted);
     for (const section of sections) {
       section.element.hidden = wanted.dataset.length > 0 && !wanted.dataset.includes(section.element.dataset.dataset);
@@ -117,8 +119,8 @@ ganbench.boards = (() => {
   // --- order
 
   const order = (params) => {
-    const [, key, direction] = /^(.*?)(?:\.(asc|desc))?$/s.exec(params.get("sort") || "");
-    for (const { table, keys, first } of sections) {
+    for (const { table, keys, first, sort } of sections) {
+      const [, key, direction] = /^(.*?)(?:\.(asc|desc))?$/s.exec(params.get(sort) || "");
       const column = keys.indexOf(key);
       if (column >= 0) table.order([column, direction || "asc"]);
       else table.order(first < 0 ? [] : [first, "asc"]);
@@ -138,11 +140,13 @@ ganbench.boards = (() => {
     const found = tr.querySelector(`td.strip .${name}`);
     if (found) found.setAttribute("d", d);
   };
-  const fill = (tr, index, cells, rows) => {
+  const ENDED = 0;
+  const fill = (tr, index, cells, rows, title) => {
     const trial = rows[index].length > 1;
     tr.classList.toggle("unrecorded", trial && !cells);
     if (!trial) return;
-    const [place, rank, mean, interval, seeds, value, bar, strip] = cells || [rows.length + index, "–", "–", "", "", null];
+    const missing = [rows.length + index, "–", "–", cells === ENDED ? "ended before" : "", "", null];
+    const [place, rank, mean, interval, seeds, value, bar, strip] = cells || missing;
     cell(tr, "rank").dataset.order = place;
     cell(tr, "rank").firstElementChild.textContent = rank;
     const ranks = tr.querySelector(".ranks");
@@ -154,6 +158,7 @@ ganbench.boards = (() => {
     cell(tr, "score").dataset.order = value === null ? "" : value;
     const picture = tr.querySelector("td.strip svg");
     if (picture) picture.style.visibility = strip ? "visible" : "hidden";
+    if (picture) picture.firstElementChild.textContent = title;
     if (!strip) return;
     path(tr, "bar", `M${strip[0]} 11H${strip[2]}`);
     path(tr, "mean", `M${strip[1]} 5v12`);
@@ -166,7 +171,7 @@ ganbench.boards = (() => {
   };
   const budget = (params) => {
     if (!by("axis")) return;
-    const axis = stopsOf(params.get("axis")).length ? params.get("axis") : by("axis").options[0].value;
+    const axis = stopsOf(params.get("budget")).length ? params.get("budget") : by("axis").options[0].value;
     const stops = stopsOf(axis);
     const index = nearest(stops, Number(params.get("at")));
     by("axis").value = axis;
@@ -178,13 +183,25 @@ ganbench.boards = (() => {
     const at = index < stops.length ? `${axis} ${index}` : "full";
     for (const section of sections) show(section, at, at === "full" ? "full" : axis, index);
   };
+  const tell = ({ element }, text) => Object.assign(element.querySelector(".uncut"), { textContent: text, hidden: !text });
+  const noteOn = ({ full }, axis, cells) => {
+    if (!axis) return "These trials ran on several devices, or took their steps in several ways, so this does not compare.";
+    if (!cells) return "Few of these variants were evaluated by this budget and had not ended before, so none is ranked.";
+    const [ranked, all] = [cells, full].map((rows) => rows.filter((row) => row && row[5] !== null).length);
+    const others = "the others were not evaluated until later, or had ended before";
+    return ranked < all ? `Ranked among ${ranked} of ${all} variants: ${others}.` : "";
+  };
   const show = (section, at, name, index) => {
     if (section.at === at || !section.cuts) return;
     section.at = at;
     const cells = name === "full" ? section.full : section.cuts[name] && section.cuts[name][index];
-    section.element.querySelector(".uncut").hidden = Boolean(cells);
-    section.trs.forEach((tr, row) => fill(tr, row, cells ? cells[row] : null, section.rows));
-    section.element.classList.toggle("cut", at !== "full");
+    const cut = at !== "full";
+    tell(section, cut ? noteOn(section, section.cuts[name], cells) : "");
+    section.trs.forEach((tr, row) => {
+      const title = cut ? "The mean and its interval at this budget" : section.titles[row];
+      fill(tr, row, cells ? cells[row] : null, section.rows, title);
+    });
+    section.element.classList.toggle("cut", cut);
     for (const button of section.element.querySelectorAll("[data-copy]")) button.disabled = at !== "full";
     section.table.rows().invalidate("dom");
   };
@@ -223,19 +240,20 @@ ganbench.boards = (() => {
   by("controls").addEventListener("submit", (event) => event.preventDefault());
   by("reset").addEventListener("click", () => {
     by("search").value = "";
-    ganbench.state.set({ dataset: null, family: null, status: null, q: null, sort: null, axis: null, at: null });
+    const sorts = Object.fromEntries(sections.map(({ sort }) => [sort, null]));
+    ganbench.state.set({ dataset: null, family: null, status: null, q: null, budget: null, at: null, ...sorts });
   });
   for (const section of sections)
     section.table.on("order", () => {
-      if (!applying) ganbench.state.set({ sort: ordered(section) });
+      if (!applying) ganbench.state.set({ [section.sort]: ordered(section) });
     });
   if (by("axis")) {
     const moved = () => {
       const stop = stopsOf(by("axis").value)[Number(by("at").value)];
-      ganbench.state.set({ axis: by("axis").value, at: stop ? String(stop.value) : null });
+      ganbench.state.set({ budget: by("axis").value, at: stop ? String(stop.value) : null });
     };
     by("at").addEventListener("input", moved);
-    by("axis").addEventListener("change", () => ganbench.state.set({ axis: by("axis").value, at: null }));
+    by("axis").addEventListener("change", () => ganbench.state.set({ budget: by("axis").value, at: null }));
   }
 
   // A link to a place on the page must not undo what was chosen.
@@ -277,7 +295,8 @@ ganbench.boards = (() => {
         const done = await copy(text);
         button.focus();
         const rows = indexes.length === 1 ? "row" : "rows";
-        say(done ? `${indexes.length} ${rows} copied as ${button.textContent}` : "This browser does not let a page copy");
+        const told = done ? `${indexes.length} ${rows} copied as ${button.textContent}` : "This browser does not let a page copy";
+        element.querySelector(".copied").textContent = told;
       });
   }
 

@@ -5,8 +5,10 @@ ganbench.state = (() => {
   const listeners = [];
   const read = () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
   const show = () => {
-    const view = read().get("view") || "board";
-    for (const part of document.querySelectorAll("[data-view]")) part.hidden = part.dataset.view !== view;
+    const parts = [...document.querySelectorAll("[data-view]")];
+    const asked = read().get("view");
+    const view = parts.some((part) => part.dataset.view === asked) ? asked : "board";
+    for (const part of parts) part.hidden = part.dataset.view !== view;
   };
   const tell = () => {
     show();

@@ -12,7 +12,7 @@ from ganbench.leases import MARK
 from ganbench.report import write_page
 from ganbench.statistics import board
 from ganbench.tables import load_results
-from ganbench.terms import Choice, Variant
+from ganbench.terms import Choice, Spent, Variant
 
 CHROMIUM = "GANBENCH_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -65,6 +65,19 @@ def long_page(tmp_path_factory):
     for place in range(120):
         outcome = fabricate.Outcome(fabricate.image_scores(1.0 + place))
         fabricate.commit(store, fabricate.trial(fabricate.variant(f"loss{place}")), outcome)
+    return written(store.path, folder / "page.html")
+
+
+@pytest.fixture(scope="session")
+def partial_page(tmp_path_factory):
+    """Three variants, of which one ended after half of the budget."""
+    folder = tmp_path_factory.mktemp("partial")
+    store = fabricate.Store(folder / "quick")
+    for loss, kimg in (("short", 50.0), ("long", 100.0), ("longer", 100.0)):
+        for seed in range(2):
+            outcome = fabricate.Outcome(fabricate.image_scores(3.0 + seed), spent=Spent(kimg, 700, 20.0, 0.3))
+            attempt = fabricate.commit(store, fabricate.trial(fabricate.variant(loss), seed), outcome)
+            fabricate.write_curve(attempt, {"fcd_digits": 3.0 + seed}, kimg=kimg)
     return written(store.path, folder / "page.html")
 
 

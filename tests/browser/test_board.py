@@ -59,7 +59,7 @@ def test_a_click_on_a_heading_sorts_by_its_numbers_and_the_ranks_come_back(suite
     assert names(page)[-1] == "noise"  # 188 after 14.0: by value, not by letters
     sort_by_score(page, "descending")
     assert numbers(page, "score") == sorted(numbers(page, "score"), reverse=True)
-    assert fragment(page) == {"sort": "score.desc"}
+    assert fragment(page) == {"sort-0": "score.desc"}
     page.locator("#reset").click()
     assert names(page) == before
     assert fragment(page) == {}
@@ -68,11 +68,22 @@ def test_a_click_on_a_heading_sorts_by_its_numbers_and_the_ranks_come_back(suite
 def test_what_has_no_number_comes_last_whichever_way_a_column_is_sorted(suite_page, opened):
     page = opened(suite_page)
     for direction in ("asc", "desc"):
-        page.evaluate(f"ganbench.state.set({{sort: 'interval.{direction}'}})")
+        page.evaluate(f"ganbench.state.set({{'sort-0': 'interval.{direction}'}})")
         known = [text != "" for text in page.locator(f"{ROWS} td.interval").all_inner_texts()]
         assert known == sorted(known, reverse=True)
         assert any(known)
         assert not all(known)
+
+
+def test_what_is_better_comes_first_and_boards_are_sorted_apart(suite_page, opened):
+    page = opened(suite_page)
+    heading = page.locator(f"{DIGITS} thead th[data-key=coverage_digits]")
+    assert heading.inner_text().splitlines()[-1] == "higher is better"
+    heading.locator(".dt-column-title").click(position={"x": 5, "y": 5})
+    page.locator(f'{DIGITS} thead [data-key=coverage_digits][aria-sort="descending"]').wait_for()
+    assert fragment(page) == {"sort-0": "coverage_digits.desc"}
+    assert page.locator("#ranking-1 thead .rank").get_attribute("aria-sort") == "ascending"
+    assert page.get_by_role("button", name="coverage_digits, higher is better: Activate").count() == 1
 
 
 def test_the_question_mark_explains_a_column_and_does_not_sort(suite_page, opened):
@@ -98,10 +109,10 @@ def test_a_search_leaves_the_rows_that_fit(suite_page, opened):
 
 def test_pills_choose_data_sets_families_and_how_it_ended(suite_page, opened):
     page = opened(suite_page)
+    page.locator("#families summary").click()
     pill(page, "digits").click()
     assert page.locator("#ranking-1").is_hidden()
     assert page.locator(DIGITS).is_visible()
-    page.get_by_text("Filter by").click()
     pill(page, "hinge").click()
     pill(page, "wgan").click()
     assert names(page) == ["real data", "dcgan / hinge", "dcgan / wgan", "mlp / hinge", "noise"]
@@ -120,6 +131,7 @@ def test_pills_choose_data_sets_families_and_how_it_ended(suite_page, opened):
 def test_a_link_to_a_saved_view_restores_it(suite_page, opened):
     page = opened(suite_page)
     page.get_by_label("Search").fill("dcgan")
+    page.locator("#families summary").click()
     pill(page, "complete").click()
     sort_by_score(page, "ascending")
     sort_by_score(page, "descending")
@@ -130,7 +142,9 @@ def test_a_link_to_a_saved_view_restores_it(suite_page, opened):
     assert pill(again, "complete").get_attribute("aria-pressed") == "true"
 
 
-@pytest.mark.parametrize("odd", ["#sort=nothing.up&at=x&axis=y&family=z&status=%E0%A4%A", "#a=%", "#nowhere", "#=&="])
+@pytest.mark.parametrize(
+    "odd", ["#sort-0=nothing.up&at=x&budget=y&view=nowhere&family=z&status=%E0%A4%A", "#a=%", "#nowhere", "#=&="]
+)
 def test_a_fragment_that_this_page_did_not_write_does_no_harm(suite_page, opened, odd):
     page = opened(suite_page, odd)
     assert page.locator("#controls").is_visible()
@@ -150,25 +164,49 @@ def test_the_slider_shows_the_boards_at_smaller_budgets(suite_page, opened):
     assert page.locator("#at-shown").inner_text() == "all of it"
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    assert fragment(page)["axis"] == "kimg"
+    assert fragment(page)["budget"] == "kimg"
     assert "kimg" in page.locator("#at-shown").inner_text()
     assert "interpolated" in page.locator("#at-told").inner_text()
     assert names(page)[0] == "real data"
     best = [score for score in numbers(page, "score") if 0.61 < score < 188]
     assert best[0] > min(score for score in full if score > 0.61)  # fewer images, a larger distance
     assert page.locator(f"{DIGITS} [data-copy]").first.is_disabled()
+    assert page.locator(f"{ROWS} :is(.other, .speed, .noise)").first.is_hidden()  # they are those of the full budget
+    assert page.locator(f"{ROWS} .strip title").first.text_content() == "The mean and its interval at this budget"
     page.keyboard.press("End")
     assert numbers(page, "score") == full
+    assert page.locator(f"{ROWS} .speed").first.is_visible()
+    assert page.locator(f"{ROWS} .strip title").first.text_content().startswith("Seeds: ")
     assert "at" not in fragment(page)
     assert page.locator(f"{DIGITS} [data-copy]").first.is_enabled()
 
 
+def test_ranks_among_some_of_the_variants_say_so(partial_page, opened):
+    page = opened(partial_page)
+    page.locator("#at").focus()
+    page.keyboard.press("ArrowLeft")
+    board = page.locator("section.ranking")
+    assert board.locator(".uncut").inner_text().startswith("Ranked among 2 of 3 variants")
+    gone = board.locator("tr.unrecorded")
+    assert gone.locator("td.interval").all_inner_texts() == ["ended before"]
+    page.keyboard.press("End")
+    assert board.locator(".uncut").is_hidden()
+
+
 def test_a_row_that_was_not_recorded_at_a_budget_is_dimmed_and_has_a_dash(suite_page, opened):
-    page = opened(suite_page, "#axis=device_seconds&at=0.001")
+    page = opened(suite_page, "#budget=device_seconds&at=0.001")
     dim = page.locator(f"{ROWS}.unrecorded")
     assert dim.count() > 0
     assert set(dim.locator("td.score").all_inner_texts()) == {"–"}
     assert page.locator(f"{ROWS}.reference.unrecorded").count() == 0
+
+
+def test_the_axis_of_plots_is_not_that_of_the_budget(suite_page, opened):
+    page = opened(suite_page, "#budget=steps&at=800")
+    shown = page.locator("#at-shown").inner_text()
+    page.locator(".axes [data-axis=device_seconds]").first.click()
+    assert page.locator("#at-shown").inner_text() == shown
+    assert page.locator("#axis").input_value() == "steps"
 
 
 def test_every_axis_has_stops_and_a_saved_one_is_restored(suite_page, opened):
@@ -186,7 +224,7 @@ def test_every_axis_has_stops_and_a_saved_one_is_restored(suite_page, opened):
 
 @pytest.mark.parametrize("allowed", [True, False], ids=["clipboard", "no clipboard"])
 def test_the_visible_rows_are_copied_in_their_order(suite_page, opened, allowed):
-    page = opened(suite_page, "#q=hinge&sort=score.desc", permissions=["clipboard-read", "clipboard-write"])
+    page = opened(suite_page, "#q=hinge&sort-0=score.desc", permissions=["clipboard-read", "clipboard-write"])
     if not allowed:
         page.evaluate("""() => {
             window.copied = [];
@@ -197,7 +235,7 @@ def test_the_visible_rows_are_copied_in_their_order(suite_page, opened, allowed)
     found = {}
     for form in ("CSV", "LaTeX", "Markdown"):
         page.locator(DIGITS).get_by_role("button", name=f"Copy as {form}").click()
-        page.locator("#said").filter(has_text=f"2 rows copied as {form}").wait_for()
+        page.locator(f"{DIGITS} .copied").filter(has_text=f"2 rows copied as {form}").wait_for()
         found[form] = page.evaluate(taken)
     head, *rows = found["CSV"].splitlines()
     assert head.startswith("dataset,protocol,kind,rank,variant,")
@@ -269,7 +307,7 @@ def test_axe_finds_nothing(suite_page, opened, width, scheme):
     page = opened(suite_page, width=width, scheme=scheme, bypass_csp=True)
     page.locator("#families summary").click()
     page.locator("details:not(#families) summary").first.click()
-    for shown in ("axis=kimg&at=50&q=d", ""):
+    for shown in ("budget=kimg&at=50&q=d", ""):
         page.evaluate(f"location.hash = '{shown}'")
         found = axe.run(page).response["violations"]
         assert [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]] == []
@@ -305,4 +343,4 @@ def test_hostile_names_are_searched_filtered_and_copied_as_text(hostile_page, ho
     assert names(again, rows) == names(page, rows)
     for form in ("CSV", "LaTeX", "Markdown"):
         page.locator("[data-dataset=digits]").get_by_role("button", name=f"Copy as {form}").click()
-        page.locator("#said").filter(has_text=f"1 row copied as {form}").wait_for()
+        page.locator("[data-dataset=digits] .copied").filter(has_text=f"1 row copied as {form}").wait_for()
