@@ -55,6 +55,7 @@ from ganbench.options import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from ganbench.plan import Plan
@@ -220,12 +221,18 @@ def table(
         Path | None, typer.Option("--out", metavar="FILE", help="Write to FILE (parquet needs one).")
     ] = None,
 ) -> None:
-    """Print every run as a row, failed ones too."""
+    """Print every run as a row, failed ones too.
+
+    As text, and without --columns, each data set is a section with a bar beside the score that ranks.
+    """
     from ganbench.tables import load_results
     from ganbench.views import render_table, select, short_columns
 
     loaded = load_results(results)
     wanted = [name.strip() for name in columns.split(",")] if columns else None
+    if wanted is None and format == "text":
+        _show_sections(select(loaded, None, where or ()), out)
+        return
     if wanted is None and format in READ_BY_PEOPLE:
         wanted = short_columns(loaded)
     chosen = select(loaded, wanted, where or ())
@@ -429,6 +436,16 @@ def _write_pages(table: Any, curves: Any, ranked: Any, html: Path | None, site: 
 
 def _results_folder(suite: Suite, results: Path | None) -> Path:
     return (results or Path("results") / suite.name).absolute()
+
+
+def _show_sections(rows: pd.DataFrame, out: Path | None) -> None:
+    """Rows by data set: within a terminal's width, or whole where they go elsewhere."""
+    from ganbench.table_text import print_sections, render_sections
+
+    if out is None and sys.stdout.isatty():
+        print_sections(open_console(), rows)
+    else:
+        _write_or_echo(render_sections(rows), out)
 
 
 def _write_or_echo(rendered: str | bytes, out: Path | None) -> None:

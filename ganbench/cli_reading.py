@@ -43,7 +43,11 @@ def plot(
     ] = "curves",
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", metavar="NAME", help="Which board: its data set, or the beginning of its protocol."),
+        typer.Option(
+            "--dataset",
+            metavar="NAME",
+            help="Which board: its data set, or the beginning of its protocol. Default: the first that can be drawn.",
+        ),
     ] = None,
     score: Annotated[
         str | None,
@@ -59,6 +63,9 @@ def plot(
 ) -> None:
     """Draw one plot of one board into FILE, as the page has it."""
     from ganbench.plotting import Wanted, write_plot
+    from ganbench.views import one_line
 
     drawn = write_plot(results, Wanted(kind, dataset, score, axis, theme), file)
-    typer.echo(f"{drawn.title}: {file.resolve()}")
+    typer.echo(f"{one_line(f'{drawn.plot.title} · {drawn.dataset} · {drawn.budget}')}: {file.resolve()}")
+    if drawn.others:
+        typer.echo(f"Also here: {', '.join(drawn.others)}. --dataset names one.")

@@ -45,8 +45,8 @@ COLOUR = re.compile(r"var\((--[a-z0-9-]+)\)")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which plot of which board: `dataset` is a data set or the beginning of a board's protocol, and may be left out
-    where there is one board only; `score` and `axis` may be left to the board.
+    """Which plot of which board: `dataset` is a data set or the beginning of a board's protocol; without it, the first
+    board that has something to draw. `score` and `axis` may be left to the board.
     """
 
     kind: Kind
@@ -56,19 +56,33 @@ class Wanted:
     theme: Theme = "light"
 
 
-def write_plot(results: Path, wanted: Wanted, file: Path) -> Plot:
-    """Draw what is wanted of `results` into `file`, PNG or SVG by its suffix. Gives the plot.
+@dataclass(frozen=True)
+class Drawn:
+    """A plot with its board's data set and budget, and how `--dataset` would name the boards that might have been."""
+
+    plot: Plot
+    dataset: str
+    budget: str
+    others: tuple[str, ...]
+
+
+class NothingToDrawError(ResultsError):
+    """A board has not what a plot is made of."""
+
+
+def write_plot(results: Path, wanted: Wanted, file: Path) -> Drawn:
+    """Draw what is wanted of `results` into `file`, PNG or SVG by its suffix. Gives what was drawn.
 
     Raises ResultsError where there is no such board or nothing to draw, or `file` cannot be written.
     """
     check_suffix(file)
-    plot, dataset = plot_of(results, wanted)
-    picture = render(for_file(plot, dataset, wanted.theme), file.suffix.lower())
+    drawn = plot_of(results, wanted)
+    picture = render(for_file(drawn.plot, drawn.dataset, wanted.theme), file.suffix.lower())
     try:
         write_atomically(file, picture)
     except OSError as error:
         raise ResultsError(f"{file}: cannot be written ({error.strerror})") from error
-    return plot
+    return drawn
 
 
 def check_suffix(file: Path) -> None:
@@ -77,22 +91,40 @@ def check_suffix(file: Path) -> None:
         raise ResultsError(f"{file}: no picture format '{file.suffix}'.{suggest(file.suffix, SUFFIXES)}")
 
 
-def plot_of(results: Path, wanted: Wanted) -> tuple[Plot, str]:
-    """The plot, and the name of its data set. Raises ResultsError."""
+def plot_of(results: Path, wanted: Wanted) -> Drawn:
+    """The plot of the first board that fits and has something to draw.
+
+    Raises ResultsError where none fits or has; it says what the first lacks.
+    """
     table = load_results(results)
     curves = load_curves(results)
     signal = wanted.score if wanted.kind == "curves" and _is_signal(wanted.score, table, curves) else None
-    ranked = board(table, None if signal else wanted.score)
-    ranking = chosen(rankings(ranked), wanted.dataset, results)
-    runs = table[(table["protocol"] == ranking["protocol"].iloc[0]) & (table["kind"] == "trial")]
+    boards = chosen(rankings(board(table, None if signal else wanted.score)), wanted.dataset, results)
+    lacking = []
+    for number, ranking in enumerate(boards):
+        runs = table[(table["protocol"] == ranking["protocol"].iloc[0]) & (table["kind"] == "trial")]
+        try:
+            plot = _plot_of_board(ranking, runs, curves, wanted, signal)
+        except NothingToDrawError as error:
+            lacking.append(error)
+            continue
+        others = tuple(_choice(other, boards) for other in (*boards[:number], *boards[number + 1 :]))
+        return Drawn(plot, str(ranking["dataset"].iloc[0]), str(ranking["budget"].iloc[0]), others)
+    raise NothingToDrawError(f"{results}: {lacking[0]}")
+
+
+def _plot_of_board(
+    ranking: pd.DataFrame, runs: pd.DataFrame, curves: pd.DataFrame, wanted: Wanted, signal: str | None
+) -> Plot:
+    """The plot of one board with its trials, `runs`. Raises NothingToDrawError."""
     if runs.empty:
         name = one_line(ranking["dataset"].iloc[0])
-        raise ResultsError(f"{results}: nothing was trained on {name}, so there is nothing to draw")
+        raise NothingToDrawError(f"nothing was trained on {name}, so there is nothing to draw")
     shown = shown_of(ranking, runs, curves)
     plot = _drawn(shown, runs, wanted, signal)
     if plot is None:
-        raise ResultsError(f"{results}: {_nothing(shown, wanted, signal)}")
-    return plot, str(ranking["dataset"].iloc[0])
+        raise NothingToDrawError(_nothing(shown, wanted, signal))
+    return plot
 
 
 def _is_signal(name: str | None, table: pd.DataFrame, curves: pd.DataFrame) -> bool:
@@ -105,18 +137,20 @@ def signals_of(curves: pd.DataFrame) -> list[str]:
     return [str(name) for name in curves.columns if "/" in str(name)]
 
 
-def chosen(boards: Sequence[pd.DataFrame], dataset: str | None, results: Path) -> pd.DataFrame:
-    """The board that `dataset` names, or the only one. Raises ResultsError with the choices."""
+def chosen(boards: Sequence[pd.DataFrame], dataset: str | None, results: Path) -> Sequence[pd.DataFrame]:
+    """The board that `dataset` names, or all without it. Raises ResultsError with the choices."""
     if not boards:
         raise ResultsError(f"{results}: no trials are recorded here yet")
-    fitting = [ranking for ranking in boards if dataset is None or _is_named(ranking, dataset)]
+    if dataset is None:
+        return boards
+    fitting = [ranking for ranking in boards if _is_named(ranking, dataset)]
     names = {one_line(ranking["dataset"].iloc[0]) for ranking in boards}
     if not fitting:
-        raise ResultsError(f"--dataset: no data set '{dataset}' in these results.{suggest(dataset or '', names)}")
+        raise ResultsError(f"--dataset: no data set '{dataset}' in these results.{suggest(dataset, names)}")
     if len(fitting) > 1:
         choices = ", ".join(_choice(ranking, fitting) for ranking in fitting)
         raise ResultsError(f"{results}: {len(fitting)} boards, and a plot is of one. Pass --dataset, one of: {choices}")
-    return fitting[0]
+    return fitting
 
 
 def _is_named(ranking: pd.DataFrame, dataset: str) -> bool:
@@ -140,7 +174,10 @@ def _drawn(shown: Shown, runs: pd.DataFrame, wanted: Wanted, signal: str | None)
         return _modes(shown, runs)
     if wanted.axis is not None and not runs[wanted.axis].notna().any():
         known = [axis for axis in AXES if runs[axis].notna().any()]
-        raise ResultsError(f"--axis: no trial tells its {wanted.axis}.{suggest(wanted.axis, known)}")
+        name = one_line(shown.ranking["dataset"].iloc[0])
+        raise NothingToDrawError(
+            f"no trial on {name} tells its {wanted.axis}, which --axis asks for.{suggest(wanted.axis, known)}"
+        )
     if wanted.kind == "pareto":
         plot = cost_of(shown, wanted.axis, shown.names)
     else:

@@ -43,7 +43,9 @@ VARIANT = "variant"
 NOTHING = "No trials are recorded here yet."
 RANK, INTERVAL, METRIC_NOISE, OK, SPEED = "rank", f"{CONFIDENCE:.0%} interval", "metric noise", "ok", "images/s"
 VARIANT_WIDTH = 24
-WIDE_VARIANT = 40
+WIDE_VARIANT = 34
+"""Letters of a name beyond which bars and scores come first: the name is folded. In 120 columns it leaves the bars."""
+
 COLUMN_GAP = 3
 BAR_WIDTH = 11
 COPIED = (

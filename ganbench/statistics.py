@@ -14,7 +14,7 @@ from scipy import stats
 
 from ganbench.comparisons import order, shared_matrix
 from ganbench.errors import ResultsError, suggest
-from ganbench.tables import COLUMNS, REAL, TEXT, WHOLE, Column, noise_column, score_rules
+from ganbench.tables import COLUMNS, REAL, TEXT, WHOLE, Column, noise_column, score_rules, scores_of
 from ganbench.terms import AXES
 
 Mean = Literal["geometric", "arithmetic"]
@@ -142,21 +142,13 @@ def board(table: pd.DataFrame, score: str | None = None) -> pd.DataFrame:
     plain.attrs = {}  # pandas copies them at every step
     rows: list[Row] = []
     for (dataset, _), group in _competing(plain).groupby(["dataset", "protocol"], sort=True):
-        names = _scores_of(group, table.attrs["measured"], str(dataset))
+        names = scores_of(group, table.attrs["measured"], str(dataset))
         name = score or next(iter(names), _UNSCORED)
         if name == _UNSCORED or name in names:
             rows += _ranking(_beside(plain, group), name, rules.get(name), names)
     medians = [f"median_{name}" for name in rules]
     kinds = {name: column.dtype for name, column in BOARD_COLUMNS.items()} | dict.fromkeys(medians, REAL)
     return pd.DataFrame(rows, columns=[*BOARD_COLUMNS, *medians]).astype(kinds)
-
-
-def _scores_of(group: pd.DataFrame, measured: dict[str, dict[str, Any]], dataset: str) -> list[str]:
-    """The scores that rows of `group` have, in the order of the records; where all failed, those they were to have."""
-    suites = set(group["suite"])
-    told = (datasets.get(dataset, ()) for suite, datasets in measured.items() if suite in suites)
-    names = list(dict.fromkeys(name for scores in told for name in scores))
-    return [name for name in names if group[name].notna().any()] if (group["status"] == "ok").any() else names
 
 
 def once(group: pd.DataFrame) -> pd.DataFrame:

@@ -180,6 +180,14 @@ def score_rules(table: pd.DataFrame) -> dict[str, dict[str, str]]:
     return rules
 
 
+def scores_of(group: pd.DataFrame, measured: dict[str, dict[str, Any]], dataset: str) -> list[str]:
+    """The scores that rows of `group` have, in the order of the records; where all failed, those they were to have."""
+    suites = set(group["suite"])
+    told = (datasets.get(dataset, ()) for suite, datasets in measured.items() if suite in suites)
+    names = list(dict.fromkeys(name for scores in told for name in scores))
+    return [name for name in names if group[name].notna().any()] if (group["status"] == "ok").any() else names
+
+
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
     """No search for garbage in the block, which makes many objects that stay: each search would go through them all."""

@@ -63,7 +63,7 @@ def _holds(table: pd.DataFrame, comparison: str) -> Any:
     name, sign, value = parsed.group("column", "sign", "value")
     _check_column(table, name)
     column = table[name]
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+    if is_numeric(column) or pd.api.types.is_datetime64_any_dtype(column):
         return _SIGNS[sign](column, _as_in(column, value, comparison)).fillna(sign == "!=").astype(bool)
     if sign not in ("=", "!="):
         raise ResultsError(f"'{comparison}': {name} holds text, which is compared by = and != only")
@@ -73,7 +73,7 @@ def _holds(table: pd.DataFrame, comparison: str) -> Any:
 
 def _as_in(column: pd.Series[Any], value: str, comparison: str) -> Any:
     """`value` as a number or a time, whichever `column` holds."""
-    numeric = pd.api.types.is_numeric_dtype(column)
+    numeric = is_numeric(column)
     try:
         return float(value) if numeric else pd.Timestamp(value).tz_localize("UTC")
     except ValueError:
@@ -109,18 +109,33 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def text_cells(column: pd.Series[Any]) -> list[str]:
+    """Each value of `column` as a short text of one line."""
+    values = column.tolist()
+    if not isinstance(column.dtype, pd.StringDtype | pd.Int64Dtype):
+        return [_cell(value) for value in values]
+    cells = {value: _cell(value) for value in set(values)}  # a variant's name and a seed are there many times
+    return [cells[value] for value in values]
+
+
+def is_numeric(column: pd.Series[Any]) -> bool:
+    """Whether `column` holds numbers, which stand to the right."""
+    return pd.api.types.is_numeric_dtype(column)
+
+
+def aligned(texts: Sequence[str], *, right: bool) -> list[str]:
+    """`texts` filled up to the widest of them, as a terminal counts: some letters are two cells wide."""
+    widths = [cell_len(text) for text in texts]
+    widest = max(widths, default=0)
+    if right:
+        return [" " * (widest - width) + text for text, width in zip(texts, widths, strict=True)]
+    return [text + " " * (widest - width) for text, width in zip(texts, widths, strict=True)]
+
+
 def _cells(table: pd.DataFrame) -> list[list[str]]:
     """Every cell as a short text, row by row."""
-    columns = [_column_cells(table[name]) for name in table.columns]
+    columns = [text_cells(table[name]) for name in table.columns]
     return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _column_cells(column: pd.Series[Any]) -> list[str]:
-    if column.dtype != "string":
-        return [_cell(value) for value in column]
-    values = column.tolist()
-    cells = {value: _cell(value) for value in set(values)}  # text such as a variant's name is there many times
-    return [cells[value] for value in values]
 
 
 def _cell(value: Any) -> str:
@@ -132,21 +147,15 @@ def _cell(value: Any) -> str:
 
 
 def _to_text(table: pd.DataFrame) -> str:
-    names = [one_line(str(name)) for name in table.columns]
-    rows = [names, *_cells(table)]
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    right = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
-    lines = ("  ".join(_aligned(*cell) for cell in zip(row, widths, right, strict=True)).rstrip() for row in rows)
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _aligned(text: str, width: int, right: bool) -> str:
-    space = " " * (width - cell_len(text))  # as a terminal counts: some letters are two cells wide
-    return space + text if right else text + space
+    columns = [
+        aligned([one_line(str(name)), *text_cells(table[name])], right=is_numeric(table[name]))
+        for name in table.columns
+    ]
+    return "".join(f"{'  '.join(row).rstrip()}\n" for row in zip(*columns, strict=True))
 
 
 def _to_markdown(table: pd.DataFrame) -> str:
-    rule = [" ---: " if pd.api.types.is_numeric_dtype(table[name]) else " --- " for name in table.columns]
+    rule = [" ---: " if is_numeric(table[name]) else " --- " for name in table.columns]
     rows = [[one_line(str(name)) for name in table.columns], *_cells(table)]
     lines = [f"| {' | '.join(escape_markdown(cell) for cell in row)} |" for row in rows]
     return "".join(f"{line}\n" for line in [lines[0], f"|{'|'.join(rule)}|", *lines[1:]])
@@ -158,7 +167,7 @@ def escape_markdown(text: str) -> str:
 
 
 def _to_latex(table: pd.DataFrame) -> str:
-    right = (pd.api.types.is_numeric_dtype(table[name]) for name in table.columns)
+    right = (is_numeric(table[name]) for name in table.columns)
     cells = pd.DataFrame(_cells(table), columns=[one_line(str(name)) for name in table.columns], dtype="string")
     return cells.to_latex(index=False, escape=True, column_format="".join("r" if number else "l" for number in right))
 

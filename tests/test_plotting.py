@@ -74,10 +74,35 @@ def test_an_svg_is_text_with_the_names_and_without_anything_of_the_page_s_own(re
     assert "http" not in re.sub(r"xmlns(:\w+)?=\"[^\"]*\"", "", text)
 
 
-def test_every_plot_is_of_one_board_and_the_message_names_the_choices(results, tmp_path):
-    said = ganbench("plot", results, tmp_path / "plot.png")
+def test_without_a_data_set_the_first_board_is_drawn_and_the_others_are_named(results, tmp_path):
+    file = tmp_path / "plot.svg"
+    said = ganbench("plot", results, file, "--kind", "pareto")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines() == [
+        f"Quality against cost · digits · 100 kimg: {file}",
+        "Also here: ring8(sigma=0.02). --dataset names one.",
+    ]
+    assert ">digits: Quality against cost<" in file.read_text(encoding="utf-8")
+    named = ganbench("plot", results, file, "--kind", "pareto", "--dataset", "ring8(sigma=0.02)")
+    assert named.out == f"Quality against cost · ring8(sigma=0.02) · 100 kimg: {file}\n"
+
+
+def test_a_board_that_has_nothing_to_draw_is_passed_over(tmp_path):
+    store = Store(tmp_path)
+    fabricate.commit(store, fabricate.trial(), fabricate.Outcome(fabricate.image_scores(3.0)))
+    portrait = Portrait(Classes(("zero", "one"), (0.5, 0.5), (0.6, 0.4)))
+    fabricate.commit(
+        store, fabricate.trial(dataset=fabricate.RING), fabricate.Outcome(fabricate.point_scores(8.0)), None,
+        lambda at: (at.path / PORTRAIT).write_bytes(content_of(portrait)),
+    )  # fmt: skip
+    drawn = plot_of(tmp_path, Wanted("modes"))
+    assert (drawn.dataset, drawn.budget, drawn.others) == ("ring8(sigma=0.02)", "100 kimg", ("digits",))
+
+
+def test_where_no_board_has_anything_to_draw_the_first_one_s_reason_is_told(results, tmp_path):
+    said = ganbench("plot", results, tmp_path / "plot.png", "--kind", "modes")
     assert (said.status, said.out) == (2, "")
-    assert said.err.endswith("2 boards, and a plot is of one. Pass --dataset, one of: digits, ring8(sigma=0.02)\n")
+    assert f"{results}: no trial on digits has the shares of classes" in said.err
     assert not (tmp_path / "plot.png").exists()
 
 
@@ -85,12 +110,14 @@ def test_boards_of_one_data_set_are_told_apart_by_their_protocol(tmp_path):
     for kimg in (100.0, 200.0):
         job = fabricate.trial(budget=Budget(kimg=kimg))
         fabricate.commit(Store(tmp_path), job, fabricate.Outcome(fabricate.image_scores(3.0)))
-    protocols = board(load_results(tmp_path))["protocol"].tolist()
-    with pytest.raises(ResultsError) as refused:
+    ranked = board(load_results(tmp_path))
+    first, second = zip(ranked["protocol"], ranked["budget"], strict=True)
+    with pytest.raises(ResultsError, match="2 boards, and a plot is of one") as refused:
         plot_of(tmp_path, Wanted("pareto", "digits"))
-    assert all(f"{protocol} (digits, " in str(refused.value) for protocol in protocols)
-    plot, dataset = plot_of(tmp_path, Wanted("pareto", protocols[0][:6]))
-    assert (plot.title, dataset) == ("Quality against cost", "digits")
+    assert all(f"{protocol} (digits, {budget})" in str(refused.value) for protocol, budget in (first, second))
+    named, drawn = plot_of(tmp_path, Wanted("pareto", first[0][:6])), plot_of(tmp_path, Wanted("pareto"))
+    assert (named.plot.title, named.dataset, named.budget) == ("Quality against cost", "digits", first[1])
+    assert (named.others, drawn.others) == ((), (f"{second[0]} (digits, {second[1]})",))
 
 
 @pytest.mark.parametrize(("arguments", "told"), [
@@ -124,7 +151,7 @@ def test_where_every_trial_failed_the_message_says_that_there_is_no_quality(tmp_
 
 
 def test_curves_of_a_signal_and_over_another_axis(results):
-    plot, _ = plot_of(results, Wanted("curves", "digits", "logit/real", "petaflops"))
+    plot = plot_of(results, Wanted("curves", "digits", "logit/real", "petaflops")).plot
     assert (plot.title, plot.axes[0]) == ("logit/real while training", "petaflops")
     assert {"name": "axis", "value": "petaflops"} in plot.specification["params"]
 
@@ -142,7 +169,7 @@ def test_modes_are_the_mean_share_over_seeds_and_count_what_is_covered(tmp_path)
     portrayed(store, "hinge", 0, (0.4, 0.4, 0.2, 0.0))
     portrayed(store, "hinge", 1, (0.2, 0.4, 0.3, 0.1))
     portrayed(store, "wgan", 0, (0.98, 0.02, 0.0, 0.0))
-    plot, _ = plot_of(tmp_path, Wanted("modes"))
+    plot = plot_of(tmp_path, Wanted("modes")).plot
     rows = next(iter(plot.specification["datasets"].values()))
     hinge = [(row["class"], row["share"], row["low"], row["high"]) for row in rows if row["title"].startswith("hinge")]
     assert [name for name, *_ in hinge] == ["zero", "one", "two", "three"]
@@ -158,7 +185,7 @@ def test_modes_of_portraits_that_name_other_classes_are_not_mixed(tmp_path):
     store = Store(tmp_path)
     portrayed(store, "hinge", 0, (0.4, 0.4, 0.2, 0.0))
     portrayed(store, "hinge", 1, (0.0, 0.0, 0.0, 1.0), names=("a", "b", "c", "d"))
-    rows = next(iter(plot_of(tmp_path, Wanted("modes"))[0].specification["datasets"].values()))
+    rows = next(iter(plot_of(tmp_path, Wanted("modes")).plot.specification["datasets"].values()))
     assert [row["share"] for row in rows] == pytest.approx([0.4, 0.4, 0.2, 0.0])
 
 
@@ -175,9 +202,9 @@ def test_hostile_names_are_text_in_a_picture(tmp_path):
 
 
 def test_colours_and_fonts_are_made_real_but_what_the_data_say_is_kept(results):
-    plot, dataset = plot_of(results, Wanted("curves", "digits"))
-    plot.specification["datasets"]["extra"] = [{"label": "var(--paper)"}]
-    made = for_file(plot, dataset, "dark")
+    drawn = plot_of(results, Wanted("curves", "digits"))
+    drawn.plot.specification["datasets"]["extra"] = [{"label": "var(--paper)"}]
+    made = for_file(drawn.plot, drawn.dataset, "dark")
     assert made["datasets"]["extra"] == [{"label": "var(--paper)"}]
     elsewhere = json.dumps({key: value for key, value in made.items() if key != "datasets"})
     assert "var(" not in elsewhere

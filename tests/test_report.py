@@ -316,6 +316,20 @@ def test_a_curve_is_the_mean_of_its_seeds_between_the_lowest_and_the_highest(tmp
     assert (point["low"], point["y"], point["high"]) == pytest.approx((1.0, 2.0, 4.0))  # geometric
 
 
+def test_bars_come_before_long_names_and_numbers_before_bars(tmp_path):
+    names = ("relativistic + r1(gamma=0.1) + r2(gamma=0.1)", "hinge + r1(gamma=0.1) + r2(gamma=0.1)")
+    for name in names:
+        for seed in (0, 1, 2):
+            made = fabricate.trial(fabricate.variant(name, "dcgan" if name == names[0] else "mlp"), seed)
+            fabricate.commit(Store(tmp_path), made, noisy(10.5 + seed, 0.2))
+    ranked = board(load_results(tmp_path))
+    assert render_text(ranked, 120).count("●") == len(names)
+    for width in (80, 120):
+        text = render_text(ranked, width)
+        assert all(word in text for name in names for word in name.split())
+        assert text.count("3/3") == text.count("11.5   ") == len(names)
+
+
 @pytest.mark.usefixtures("plain_script")
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_names_are_only_ever_text(tmp_path, name):

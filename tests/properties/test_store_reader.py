@@ -25,6 +25,7 @@ from ganbench.parsing import read_facts, read_job, read_record
 from ganbench.report import render_html, render_markdown, render_text
 from ganbench.statistics import board
 from ganbench.store import CURVE, ENVIRONMENT, RECORD, TRIAL, Attempt, Store
+from ganbench.table_text import render_sections
 from ganbench.tables import load_curves, load_results
 from ganbench.terms import STATUSES, Record, Score, Spent, kind_of, plain
 from ganbench.views import render_table
@@ -108,7 +109,7 @@ def whatever_is_there(folder):
     ranked = board(table)
     for form in ("text", "json", "csv", "markdown", "latex"):
         render_table(table, form)
-    said = render_text(ranked) + render_markdown(ranked) + render_table(table, "text")
+    said = render_text(ranked) + render_markdown(ranked) + render_table(table, "text") + render_sections(table)
     assert not [letter for letter in said if not (letter.isprintable() or letter == "\n")]
     load_curves(folder)
 
