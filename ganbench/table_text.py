@@ -23,8 +23,8 @@ SPEED = "images_per_second"
 LABELS = ("variant", "seed", "status", "kimg", SPEED)
 ALWAYS = ("variant", "status")
 BAR_WIDTH = 8
-NARROWEST = 16
-"""Letters of a variant that stay in any terminal."""
+COMFORTABLE, NARROWEST = 40, 16
+"""Letters in a line of a variant that scores may not take from it, and that nothing may."""
 
 MESSAGE_WIDTH = 24
 """Letters of a message for which there is room in any terminal."""
@@ -149,13 +149,16 @@ def _width_of(columns: Sequence[Column], beside: int = 0) -> int:
 def _fitted(section: Section, width: int) -> tuple[Section, list[str]]:
     """The section within `width`, and the names of the columns that it has no room for.
 
-    Scores are left out from the right, then the speed; then long names take two lines, and end in … if these are short.
+    Long names take two lines; then scores are left out from the right, then the speed; then names end in ….
     """
     left_out: list[str] = []
+    variant = section.labels[0]
+    section = _folded(section, variant, max(variant.width + width - section.width, COMFORTABLE))
     while section.width > width and (kept := _with_one_less(section)):
         section, name = kept
         left_out = [name, *left_out]
-    section = _folded(section, width)
+    beside = section.width - section.labels[0].width
+    section = _folded(section, variant, max(width - beside, NARROWEST))
     room = width - _width_of(section.labels) - len(GAP)
     messages = [shortened(message, room) if message else "" for message in section.messages]
     names = sorted(left_out, key=SPEED.__eq__)
@@ -171,12 +174,11 @@ def _with_one_less(section: Section) -> tuple[Section, str] | None:
     return None
 
 
-def _folded(section: Section, width: int) -> Section:
-    """The section with names of at most two lines, if it is too wide otherwise."""
-    variant, *others = section.labels
-    room = max(variant.width + width - section.width, NARROWEST)
+def _folded(section: Section, variant: Column, room: int) -> Section:
+    """The section with the names of `variant` in two lines of at most `room` letters, if they are longer."""
+    others = section.labels[1:]
     if room >= variant.width:
-        return section
+        return replace(section, labels=[variant, *others], below=[""] * len(variant.texts))
     halves = {text: fold(text.rstrip(), room) for text in set(variant.texts)}
     texts = aligned([halves[text][0] for text in variant.texts], right=False)
     below = [halves[text][1] for text in variant.texts]
