@@ -196,14 +196,17 @@ _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1
 
 def _flaw(record: Record) -> str:
     """What is wrong with the numbers of a record whose types are right; nothing where they are."""
-    scores = record.scores
-    counts = (count for score in scores for count in (score.n_fake, score.n_real, score.dimension, score.version))
-    wild = [count for count in (record.failed_step or 0, record.spent.steps, *counts) if abs(count) > MOST_WHOLE]
-    if wild:
-        return f"a whole number of {wild[0]:.3e}, expected at most {MOST_WHOLE}"
-    numbers = (*vars(record.spent).values(), *record.costs.values(), *(score.value or 0.0 for score in scores))
-    infinite = [number for number in (*numbers, *(score.noise or 0.0 for score in scores)) if not math.isfinite(number)]
-    return f"a number is {infinite[0]}, expected finite ones" if infinite else ""
+    counts = [record.failed_step or 0, record.spent.steps]
+    numbers = [*vars(record.spent).values(), *record.costs.values()]
+    for score in record.scores:
+        counts += (score.n_fake, score.n_real, score.dimension, score.version)
+        numbers += (score.value or 0.0, score.noise or 0.0)
+    if max(map(abs, counts)) > MOST_WHOLE:
+        wild = next(count for count in counts if abs(count) > MOST_WHOLE)
+        return f"a whole number of {wild:.3e}, expected at most {MOST_WHOLE}"
+    if all(map(math.isfinite, numbers)):
+        return ""
+    return f"a number is {next(number for number in numbers if not math.isfinite(number))}, expected finite ones"
 
 
 def _job(data: dict[str, Any], path: Path | str) -> Job:

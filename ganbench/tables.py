@@ -202,10 +202,17 @@ def _nothing_collected() -> Iterator[None]:
 
 def _score_columns(entries: Sequence[Entry]) -> list[str]:
     """The columns of the scores, then those of their noise, in the order of the records."""
-    told = [score for entry in entries for score in entry.record.scores]
-    noisy = dict.fromkeys(score.name for score in told if score.noise is not None)
-    scores = {score.name: _score_column(score.name) for score in told}
+    scores = {score.name: _score_column(score.name) for entry in _alike(entries) for score in entry.record.scores}
+    noisy = dict.fromkeys(score.name for entry in entries for score in entry.record.scores if score.noise is not None)
     return list(dict.fromkeys([*scores.values(), *(noise_column(scores[name]) for name in noisy)]))
+
+
+def _alike(entries: Sequence[Entry]) -> list[Entry]:
+    """The first of all entries of one suite and data set whose scores were measured in one way, in their order."""
+    first: dict[tuple[str, str, tuple[str, ...]], Entry] = {}
+    for entry in entries:
+        first.setdefault((entry.suite, text_of(entry.job.dataset), entry.measured), entry)
+    return list(first.values())
 
 
 def _scores(record: Record) -> dict[str, float | None]:
@@ -232,7 +239,7 @@ def _score_column(score: str) -> str:
 
 def _rules(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
     rules: dict[str, dict[str, str]] = {}
-    for entry in entries:
+    for entry in _alike(entries):
         for score in entry.record.scores:
             rules.setdefault(_score_column(score.name), {"direction": score.direction, "mean": score.mean})
     return rules
@@ -241,7 +248,7 @@ def _rules(entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
 def _measurements(entries: Sequence[Entry]) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
     """Suite → dataset → score → its facts as the first record tells them."""
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
-    for entry in entries:
+    for entry in _alike(entries):
         scores = found.setdefault(entry.suite, {}).setdefault(text_of(entry.job.dataset), {})
         for score in entry.record.scores:
             if (column := _score_column(score.name)) not in scores:
