@@ -13,7 +13,12 @@ STATUSES = {
 }  # fmt: skip
 """Groups of a board's rows, with the words on their pills."""
 
-AXIS_NAMES = {"kimg": "thousand images", "steps": "steps", "device_seconds": "device seconds", "petaflops": "PFLOP"}
+AXIS_NAMES = {
+    "kimg": "thousand images",
+    "steps": "generator updates",
+    "device_seconds": "device seconds",
+    "petaflops": "PFLOP",
+}
 """How the axes are called."""
 
 

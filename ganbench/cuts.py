@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ganbench.errors import ResultsError
+from ganbench.errors import ResultsError, printable
 from ganbench.tables import noise_column, score_rules
 from ganbench.terms import AXES
 
@@ -29,6 +29,9 @@ _UNITS: dict[str, tuple[str, float]] = {
     "gf": ("petaflops", 1e-6),
 }
 _WRITTEN = {"kimg": "kimg", "steps": "steps", "device_seconds": "device s", "petaflops": "PFLOP"}
+NAMED = 4
+"""The most variants that are named as left out."""
+
 _EXAMPLES = "100kimg, 5000steps, 30s or 2PF"
 
 
@@ -62,17 +65,23 @@ def parse_cut(text: str) -> Cut:
 
 @dataclass(frozen=True)
 class Reach:
-    """How many of the trials were read off between two points of their curves, and how many could not be read."""
+    """How many of the trials were read off between two points of their curves, and how many could not be read.
+
+    `variants` are those that were left out, each with its data set.
+    """
 
     trials: int
     between: int
     left_out: int
+    variants: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         told = [f"{self.between} of {self.trials} trials are read off between two recorded points"]
         if self.left_out:
             are = "is" if self.left_out == 1 else "are"
-            told.append(f"{self.left_out} {are} left out, for not every seed is recorded there")
+            more = f" and {len(self.variants) - NAMED} more" if len(self.variants) > NAMED else ""
+            names = f": {', '.join(self.variants[:NAMED])}{more}" if self.variants else ""
+            told.append(f"{self.left_out} {are} left out and not ranked, for not every seed is recorded there{names}")
         return "; ".join(told)
 
 
@@ -99,7 +108,9 @@ def cut(table: pd.DataFrame, curves: pd.DataFrame, at: Cut) -> tuple[pd.DataFram
     read, between = _read(around, score_rules(table), at)
     kept = pd.concat([renamed[~trials], renamed[failed & ~left_out], read[~left_out[read.index]]]).sort_index()
     kept.attrs = table.attrs
-    return kept, Reach(int(trials.sum()), int(between[~left_out[read.index]].sum()), int(left_out.sum()))
+    names = plain.loc[left_out, "dataset"] + " " + plain.loc[left_out, "variant"]
+    told = tuple(printable(" ".join(name.split())) for name in dict.fromkeys(names))
+    return kept, Reach(int(trials.sum()), int(between[~left_out[read.index]].sum()), int(left_out.sum()), told)
 
 
 class _Around(NamedTuple):

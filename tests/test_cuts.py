@@ -113,7 +113,9 @@ def test_nothing_is_told_before_the_first_point_and_after_the_last(store):
     for text in ("24kimg", "101kimg"):
         table, reach = cut_at(store, text)
         assert table.empty
-        assert str(reach).endswith("1 is left out, for not every seed is recorded there")
+        (variant,) = reach.variants
+        assert variant.startswith("digits ")
+        assert str(reach).endswith(f"1 is left out and not ranked, for not every seed is recorded there: {variant}")
 
 
 def test_a_variant_of_which_one_seed_is_not_recorded_there_is_left_out_whole(store):
