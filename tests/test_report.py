@@ -17,10 +17,11 @@ from PIL import Image
 from ganbench import charts
 from ganbench.albums import MAX_PICTURE_BYTES
 from ganbench.report import render_html, render_markdown, render_text, write_reports
+from ganbench.standings import rankings, verdict
 from ganbench.statistics import board
 from ganbench.store import Store
 from ganbench.tables import load_curves, load_results
-from ganbench.terms import Budget, Choice, Reference, Training, Variant
+from ganbench.terms import Budget, Choice, Reference, Spent, Training, Variant
 from ganbench.views import format_number, one_line
 
 HOSTILE = {
@@ -155,6 +156,48 @@ def test_the_sentence_claims_nothing_for_single_seeds_or_failures(tmp_path):
     add(Store(tmp_path / "failed"), "a", [3.0, None])
     assert "one seed cannot tell them apart" in sentence(tmp_path / "single")
     assert sentence(tmp_path / "failed").endswith("so none leads.")
+
+
+def judged(path):
+    return verdict(rankings(board(load_results(path)))[0])
+
+
+def test_the_verdict_says_in_a_few_words_who_leads_or_that_nobody_does(tmp_path):
+    for name, seeds in {
+        "tied": ([3.0, 3.1, 3.2], [3.3, 3.0, 3.2], [9.0, 9.1, 9.2]),
+        "apart": ([3.0, 3.1, 3.2], [9.0, 9.1, 9.2]),
+        "single": ([3.0], [9.0]),
+        "alone": ([3.0, 3.1, 3.2],),
+        "failed": ([3.0, None],),
+    }.items():
+        for loss, values in zip("abc", seeds, strict=False):
+            add(Store(tmp_path / name), loss, values)
+    assert judged(tmp_path / "tied") == "no clear winner, 2 of 3 tie; best mean: a, 3.10 [2.86, 3.36]"
+    assert judged(tmp_path / "apart") == "best: a, 3.10 [2.86, 3.36]"
+    assert judged(tmp_path / "single") == "one seed tells no variants apart; best: a, 3.00"
+    assert judged(tmp_path / "alone") == "a, 3.10 [2.86, 3.36]"
+    assert judged(tmp_path / "failed") == "no variant finished every seed"
+
+
+def test_nobody_wins_who_is_no_better_than_noise(tmp_path):
+    store = Store(tmp_path)
+    add(store, "a", [190.0, 191.0])
+    add(store, "b", [200.0, 201.0])
+    noise = Reference(fabricate.DIGITS, "noise", fabricate.evaluation())
+    fabricate.commit(store, noise, fabricate.Outcome(fabricate.image_scores(188.0)))
+    assert judged(tmp_path).startswith("none is better than noise; best mean: a, 190")
+    assert sentence(tmp_path).startswith("After 100 kimg, no variant has a better fcd_digits than noise: the best mean")
+
+
+@pytest.mark.usefixtures("plain_script")
+def test_the_page_says_where_one_budget_is_unlike_numbers_of_updates(tmp_path):
+    for loss, steps in (("a", 700), ("b", 750), ("slow", 140)):
+        for seed in range(2):
+            outcome = fabricate.Outcome(fabricate.image_scores(3.0 + seed), spent=Spent(100.0, steps, 20.0, 0.3))
+            fabricate.commit(Store(tmp_path / loss[0]), fabricate.trial(fabricate.variant(loss), seed), outcome)
+    told = "not the same number of generator updates: from 140 (slow) to 750 (b)"
+    assert told in Page(page_of(tmp_path)).text
+    assert "number of generator updates" not in Page(page_of(tmp_path / "a")).text
 
 
 def run_on(store, facts, costs=None, loss="a", **changes):
