@@ -21,7 +21,7 @@ from ganbench.views import format_number
 MOST_STOPS = 6
 """On each axis, beside the full budget."""
 
-MOST_CELLS = 6_000
+MOST_CELLS = 4_000
 """Rows times stops on all axes: beyond it a page has fewer stops, for it must be made and opened quickly."""
 
 MANY_ROWS = 1_000
