@@ -174,10 +174,12 @@ def test_each_page_has_a_title_of_its_own(made, read, results):
     page.locator("#trial h2").wait_for()
     assert page.title() == f"hinge, seed 0 · digits · {own}"
     page.locator("#trial .path a").first.click()
+    page.locator("[data-view=board]").first.wait_for()
     assert page.title() == own
     page.locator("header a", has_text="Real or fake?").click()
     assert page.title() == f"Real or fake? · {own}"
     page.go_back()
+    page.locator("[data-view=board]").first.wait_for()
     assert page.title() == own
     page.evaluate("location.hash = 'view=trial&id=no'")
     page.locator("#trial h2", has_text="No such").wait_for()
@@ -193,6 +195,7 @@ def test_the_way_back_leads_to_the_link_that_was_followed(made, read, results):
     link.press("Enter")
     page.locator("#variant table a").first.click()
     page.locator("#trial .path a", has_text="Leaderboard").click()
+    page.locator("[data-view=board]").first.wait_for()
     assert link.evaluate("(link) => link === document.activeElement")
     link.click()
     page.locator("#variant h2").wait_for()
@@ -204,6 +207,7 @@ def test_the_way_back_leads_to_the_link_that_was_followed(made, read, results):
 def test_the_way_back_of_a_reader_who_came_by_an_address_leads_to_the_boards(page_file, read):
     page = read(page_file, "view=variant&id=0-0")
     page.locator("#variant .path a").click()
+    page.locator("[data-view=board]").first.wait_for()
     assert page.evaluate("document.activeElement.id") == "main"
 
 
