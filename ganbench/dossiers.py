@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ganbench.albums import Picture, frames, is_inside, read_picture, thinned
+from ganbench.amounts import cost_words, medians, noise_without_dust, told_cost, told_number
 from ganbench.bindings import Binding, Cells, Reference
 from ganbench.errors import ResultsError
 from ganbench.portrait_files import INTERPOLATIONS, NEIGHBOURS, PORTRAIT, read_portrait
@@ -21,7 +22,7 @@ from ganbench.standings import named, rankings, records, trials_of
 from ganbench.store import Attempt
 from ganbench.tables import COLUMNS, COSTS, noise_column
 from ganbench.terms import AXES, Trial
-from ganbench.views import format_number, one_line
+from ganbench.views import one_line
 
 Rules = Mapping[str, Mapping[str, str]]
 """Each score's direction and mean, by its column."""
@@ -33,6 +34,11 @@ MOST_POINTS = 60
 LONGEST_MESSAGE = 1_000
 SECTION_WORDS = ("dataset", "budget", "score", "direction")
 SHOWN_COSTS = tuple(name for name in COSTS if name not in ("device", "device_kind"))
+COMPARED_COSTS = (
+    "generator_parameters", "discriminator_parameters", "flops_per_step", "steps", "images_per_second",
+    "peak_memory_bytes",
+)  # fmt: skip
+"""What a variant's page tells, as medians over its seeds."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ def variants_of(board: pd.DataFrame, table: pd.DataFrame) -> list[Variant]:
     """Every variant of every ranking, in the order of the sections; a trial that lies in several suites counts once."""
     plain = table.assign()
     plain.attrs = {}  # pandas copies them for every row that is taken
+    plain = plain.assign(**noise_without_dust(table))
     trials = plain[(plain["kind"] == "trial") & plain["key"].str.fullmatch(KEY.pattern)]
     newest = trials.sort_values("finished_at", kind="stable").drop_duplicates("key", keep="last")
     runs: dict[tuple[Any, ...], list[Cells]] = {}
@@ -111,10 +118,10 @@ def gather(
             fill(dossier, binding)
     trials = {dossier.run["key"]: dossier.entry for dossier in kept}
     described = {dossier.variant.id: dossier.variant for dossier in kept}
-    told = {name: _variant_entry(variant, trials) for name, variant in sorted(described.items())}
+    told = {name: _variant_entry(variant, trials, binding) for name, variant in sorted(described.items())}
     shared = {
         "sections": [{name: section[name] for name in SECTION_WORDS} for section in sections],
-        "meanings": {name: [COLUMNS[name].meaning, COLUMNS[name].unit] for name in (*AXES, *SHOWN_COSTS)},
+        "meanings": {name: [cost_words(name), COLUMNS[name].meaning] for name in (*AXES, *SHOWN_COSTS)},
         "told": len(trials),
         "of": sum(len(variant.runs) for variant in variants),
     }
@@ -135,7 +142,7 @@ def choose(variants: Sequence[Variant], most: int) -> list[Dossier]:
     return [*best, *failed, *others][:most]
 
 
-def _variant_entry(variant: Variant, trials: Cells) -> Cells:
+def _variant_entry(variant: Variant, trials: Cells, binding: Binding) -> Cells:
     row = variant.row
     first = next(trials[run["key"]] for run in variant.runs if run["key"] in trials)
     return {
@@ -143,13 +150,21 @@ def _variant_entry(variant: Variant, trials: Cells) -> Cells:
         "label": row["label"],
         "variant": shown(one_line(row["variant"])),
         "rank": row["rank"],
-        "mean": format_number(row["mean"]),
-        "interval": [format_number(row["low"]), format_number(row["high"])] if not math.isnan(row["low"]) else None,
+        "mean": told_number(row["mean"]),
+        "interval": [told_number(row["low"]), told_number(row["high"])] if not math.isnan(row["low"]) else None,
         "ok": row["ok"],
         "attempted": row["attempted"],
         "parts": first["parts"],
+        "costs": _told_costs(medians(variant.runs, COMPARED_COSTS), binding),
         "trials": [_line(run, row["score"], trials.get(run["key"])) for run in variant.runs],
     }
+
+
+def _told_costs(costs: Mapping[str, float], binding: Binding) -> list[Any]:
+    """The names of the costs with their units, which many trials share, and their numbers."""
+    told = {name: told_cost(name, value) for name, value in costs.items()}
+    units = [[name, unit] for name, (_, unit) in told.items()]
+    return [binding.text(json.dumps(units)), [number for number, _ in told.values()]]
 
 
 def _line(run: Cells, score: str, entry: Cells | None) -> Cells:
@@ -159,12 +174,12 @@ def _line(run: Cells, score: str, entry: Cells | None) -> Cells:
         "key": run["key"],
         "seed": _whole(run["seed"]),
         "status": run["status"],
-        "score": format_number(run.get(score, math.nan)),
+        "score": told_number(run.get(score, math.nan)),
         "noise": _noise(run, score),
-        "kimg": format_number(run["kimg"]),
-        "seconds": format_number(run["device_seconds"]),
+        "kimg": told_number(run["kimg"]),
+        "seconds": told_number(run["device_seconds"]),
         "told": entry is not None,
-        "picture": film[-1][0] if film else None,
+        "picture": [film[-1][0], *entry["size"]] if entry and film else None,
     }
 
 
@@ -176,7 +191,7 @@ def _entry(dossier: Dossier, rules: Rules, curve: pd.DataFrame | None, binding: 
     failed = record.status != "ok"
     measured = [name for name in rules if not _missing(run[name])]
     scores = binding.text(json.dumps([[one_line(name), rules[name]["direction"]] for name in measured]))
-    costs = [name for name in (*AXES, *SHOWN_COSTS) if not _missing(run[name])]
+    costs = {name: float(run[name]) for name in (*AXES, *SHOWN_COSTS) if not _missing(run[name])}
     return {
         "variant": dossier.variant.id,
         "label": dossier.variant.row["label"],
@@ -188,8 +203,8 @@ def _entry(dossier: Dossier, rules: Rules, curve: pd.DataFrame | None, binding: 
         "message": shown(one_line(record.message[:LONGEST_MESSAGE])),
         "step": record.failed_step,
         "finished": "" if _missing(run["finished_at"]) else f"{run['finished_at']:%Y-%m-%d %H:%M} UTC",
-        "scores": [scores, [[format_number(run[name]), _noise(run, name)] for name in measured]],
-        "costs": [binding.text(json.dumps(costs)), [format_number(run[name]) for name in costs]],
+        "scores": [scores, [[told_number(run[name]), _noise(run, name)] for name in measured]],
+        "costs": _told_costs(costs, binding),
         "environment": binding.text(told_environment(environment)) if environment else None,
         "parts": [[name, binding.text(text)] for name, text in told_parts(job).items() if text],
         "command": command_of(run["suite"], run["key"], environment),
@@ -201,7 +216,7 @@ def _entry(dossier: Dossier, rules: Rules, curve: pd.DataFrame | None, binding: 
 
 def _noise(run: Cells, score: str) -> str:
     noise = run.get(noise_column(score), math.nan)
-    return "" if _missing(noise) else format_number(noise)
+    return "" if _missing(noise) else told_number(noise)
 
 
 def _whole(value: Any) -> int | None:
@@ -232,7 +247,10 @@ def _digits(value: float, digits: int = 4) -> float | None:
 
 
 def _add_last_samples(dossier: Dossier, binding: Binding) -> None:
-    dossier.entry["film"] = _placed(_film(dossier, last=True), binding)
+    film = _film(dossier, last=True)
+    dossier.entry["film"] = _placed(film, binding)
+    if film:
+        dossier.entry["size"] = _size(film[-1][0])
 
 
 def _add_film(dossier: Dossier, binding: Binding) -> None:
@@ -252,14 +270,18 @@ def _placed(film: list[tuple[Picture, int | None]], binding: Binding) -> list[tu
     return [(place, step) for place, step in places if place is not None]
 
 
+def _size(picture: Picture) -> list[int]:
+    return [picture.width, picture.height]
+
+
 def _adder(file: str, name: str) -> Callable[[Dossier, Binding], None]:
     """What adds the picture in `file` to a dossier, as `name`."""
 
     def add(dossier: Dossier, binding: Binding) -> None:
         picture = read_picture(dossier.folder / file, dossier.folder)
         place = binding.picture(picture) if picture else None
-        if place is not None:
-            dossier.entry[name] = place
+        if picture and place is not None:
+            dossier.entry[name] = [place, *_size(picture)]
         elif picture:
             dossier.entry["left_out"] = True
 
@@ -267,13 +289,18 @@ def _adder(file: str, name: str) -> Callable[[Dossier, Binding], None]:
 
 
 def _add_portrait(dossier: Dossier, binding: Binding) -> None:
-    """The numbers of a portrait, each list as a text: those of the data are the same for many trials."""
+    """The numbers of a portrait, each list as a text: those of the data are the same for many trials.
+
+    That its pictures are of points is told even where those have no room.
+    """
     if not is_inside(dossier.folder / PORTRAIT, dossier.folder):
         return
     try:
         portrait = read_portrait(dossier.folder)
     except ResultsError:  # the page is about more than this; 'results verify' tells of damage
         return
+    if portrait and portrait.points:
+        dossier.entry["of_points"] = True
     for name, part in vars(portrait).items() if portrait else ():
         told = {key: _packed(value) for key, value in vars(part).items()} if part else {}
         if told and binding.fits(told):

@@ -82,12 +82,77 @@ def test_a_trial_tells_its_scores_with_noise_its_costs_and_its_curve(tmp_path):
     entry, payload = one(tmp_path / "s", attempt)
     names = [name for name, _ in json.loads(text(payload, entry["scores"][0]))]
     assert dict(zip(names, entry["scores"][1], strict=True))["fcd_digits"] == ["3.25", "0.125"]
-    costs = dict(zip(json.loads(text(payload, entry["costs"][0])), entry["costs"][1], strict=True))
-    assert costs["images_per_second"] == "5,000"
+    units = json.loads(text(payload, entry["costs"][0]))
+    costs = {name: [number, unit] for (name, unit), number in zip(units, entry["costs"][1], strict=True)}
+    assert costs["images_per_second"] == ["5,000", "images/s"]
+    assert costs["petaflops"] == ["0.300", "PFLOP"]
+    assert payload["meanings"]["steps"][0] == "generator updates"
     curve = dict(zip(json.loads(text(payload, entry["curve"][0])), entry["curve"][1], strict=True))
     assert curve["kimg"][-1] == 100
     assert len(curve["logit/real"]) == 8
     assert (entry["seed"], entry["status"], entry["axis"]) == (3, "ok", "kimg")
+
+
+def test_noise_that_is_rounding_is_told_as_none(tmp_path):
+    store = Store(tmp_path / "s")
+    keys = {}
+    for noise in (2.98e-08, 0.25):
+        modes = replace(fabricate.point_scores(8.0)[0], noise=noise)
+        job = trial(variant(f"loss{noise}"), dataset=fabricate.RING)
+        keys[noise] = fabricate.commit(store, job, Outcome((modes,))).key
+    payload = details_of(store.path)[0].payload
+    told = {noise: payload["trials"][key]["scores"][1] for noise, key in keys.items()}
+    assert told == {2.98e-08: [["8", "0"]], 0.25: [["8", "0.250"]]}
+    lines = [line for entry in payload["variants"].values() for line in entry["trials"]]
+    assert sorted((line["score"], line["noise"]) for line in lines) == [("8", "0"), ("8", "0.250")]
+
+
+def test_a_variant_tells_what_it_costs_as_medians_over_the_seeds_that_ended_well(tmp_path):
+    store = Store(tmp_path / "s")
+    for seed, memory in enumerate((600 * 2**20, 700 * 2**20, 5 * 2**30)):
+        costs = {"peak_memory_bytes": float(memory), "generator_parameters": 310_000.0, "flops_per_step": 2.1e9}
+        fabricate.commit(store, trial(seed=seed), Outcome(image_scores(3.0), costs=costs))
+    fabricate.commit(store, trial(seed=3), Outcome((), "oom", "no", costs={"peak_memory_bytes": 1.0}))
+    payload = details_of(store.path)[0].payload
+    units, numbers = payload["variants"]["0-0"]["costs"]
+    told = {
+        name: f"{n} {unit}".strip() for (name, unit), n in zip(json.loads(text(payload, units)), numbers, strict=True)
+    }
+    assert told == {
+        "generator_parameters": "310,000", "flops_per_step": "2.10 GFLOP", "steps": "1,562",
+        "peak_memory_bytes": "700 MiB",
+    }  # fmt: skip
+
+
+def test_pictures_are_told_with_their_sizes(tmp_path):
+    store = Store(tmp_path / "s")
+
+    def write(attempt):
+        grid().save(attempt.path / "samples-00000009.png")
+        grid(48, columns=6).save(attempt.path / "neighbours.png")
+
+    attempt = fabricate.commit(store, trial(), Outcome(image_scores(3.0)), None, write)
+    entry, payload = one(store.path, attempt)
+    assert entry["size"] == [71, 71]
+    assert entry["neighbours_picture"][1:] == [53, 71]
+    assert payload["variants"]["0-0"]["trials"][0]["picture"] == [entry["film"][0][0], 71, 71]
+
+
+def test_that_pictures_are_of_points_is_told_where_the_points_have_no_room(tmp_path):
+    store = Store(tmp_path / "s")
+    job = trial(dataset=fabricate.RING)
+    attempt = fabricate.commit(store, job, Outcome(fabricate.point_scores(8.0)), None, fabricate.write_portrait)
+    ring = fabricate.commit(
+        store,
+        replace(job, seed=1),
+        Outcome(fabricate.point_scores(8.0)),
+        None,
+        lambda attempt: fabricate.write_portrait(attempt, pictorial=False),
+    )
+    trials = details_of(store.path, OneFile(text_bytes=6_000))[0].payload["trials"]
+    assert "of_points" not in trials[attempt.key]
+    assert trials[ring.key]["of_points"] is True
+    assert "points" not in trials[ring.key]
 
 
 def test_a_failed_trial_tells_the_end_of_its_log_without_the_folders_of_the_machine(tmp_path):
@@ -216,7 +281,7 @@ def test_a_picture_that_is_there_twice_is_embedded_once(tmp_path):
     shutil.copy(attempt.path / "samples-00001563.png", attempt.path / "neighbours.png")
     entry, payload = one(store.path, attempt)
     assert entry["film"] == [(0, 1), (0, 1563)]
-    assert entry["neighbours_picture"] == 0
+    assert entry["neighbours_picture"] == [0, 64, 64]
     assert len(payload["pictures"]) == 2  # and that of interpolations
 
 

@@ -15,8 +15,12 @@ ganbench.figures = (() => {
       ? value.toExponential(1)
       : String(Number(value.toPrecision(3)));
   const known = (values) => values.filter((value) => value !== null);
+  // A picture whose room is there before it has loaded, each of its pixels as large as the others (`.whole` in CSS).
+  const picture = (source, [width, height], alt, attributes = {}) =>
+    make("img", { src: source, width, height, alt, loading: "lazy", ...attributes, style: `--width: ${width}px`, class: `whole ${attributes.class ?? ""}`.trim() });
 
-  const WIDTH = 420, HEIGHT = 230, LEFT = 52, RIGHT = 12, TOP = 10, BOTTOM = 40;
+  const WIDTH = 420, HEIGHT = 230, LEFT = 52, RIGHT = 12, TOP = 20, BOTTOM = 40;
+  const LETTER = 6.2; // the usual width of a tick's letter
 
   const stepOf = (low, high, count) => {
     const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
@@ -46,17 +50,18 @@ ganbench.figures = (() => {
     for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
       for (const factor of high / low > 100 ? [1] : [1, 2, 5]) ticks.push(factor * 10 ** power);
     }
-    return { place: (value) => inner.place(Math.log10(value)), ticks: ticks.filter((tick) => tick >= low && tick <= high) };
+    return { place: (value) => inner.place(Math.log10(value)), ticks: ticks.filter((tick) => tick >= low && tick <= high), logarithmic: true };
   };
 
-  const axes = (x, y, title) => [
+  const axes = (x, y, title, height = HEIGHT) => [
     ...x.ticks.map((tick) =>
       svg("text", { class: "tick", x: x.place(tick), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, number(tick))),
     ...y.ticks.flatMap((tick) => [
       svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y.place(tick), y2: y.place(tick) }),
       svg("text", { class: "tick", x: LEFT - 6, y: y.place(tick) + 4, "text-anchor": "end" }, number(tick)),
     ]),
-    svg("text", { class: "tick", x: WIDTH - RIGHT, y: HEIGHT - 6, "text-anchor": "end" }, title),
+    y.logarithmic ? svg("text", { class: "tick", x: 0, y: TOP - 10 }, "logarithmic scale") : null,
+    svg("text", { class: "tick", x: WIDTH - RIGHT, y: height - 6, "text-anchor": "end" }, title),
   ];
   const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
   const styleOf = (place) => `--colour: var(--colour-${place % 6})`;
@@ -85,26 +90,44 @@ ganbench.figures = (() => {
         ...placed.filter(Boolean).map(([left, top, value, at]) =>
           svg("circle", { class: "dot", cx: left.toFixed(1), cy: top.toFixed(1), r: 3 }, svg("title", {}, `${name}: ${number(value)} at ${number(at)} ${axis}`))));
     });
-    return framed(title, "", canvas(title, HEIGHT, ...axes(across, up, axis), ...drawn), series.length > 1 ? legend(series.map(([name]) => name)) : null);
+    const name = up.logarithmic ? `${title}, on a logarithmic scale` : title;
+    return framed(title, "", canvas(name, HEIGHT, ...axes(across, up, axis), ...drawn), series.length > 1 ? legend(series.map(([name]) => name)) : null);
   };
 
+  // What stands below the bars: where names count modes, the numbers alone, and the word for all of them.
+  const shortened = (names) => {
+    const counted = names.map((name) => /^(.*\D)\s(\d+)$/.exec(name)), word = counted[0]?.[1];
+    if (counted.filter((found) => found && found[1] === word).length < Math.max(names.length - 1, 2)) return { word: "", labels: names };
+    return { word, labels: names.map((name, i) => (counted[i]?.[1] === word ? counted[i][2] : name === `no ${word}` ? "none" : name)) };
+  };
+  // Labels below places, level where they have room, else tilted; `deeper` is what tilted ones take.
+  const ticksBelow = (labels, places, room) => {
+    const shown = labels.map((name) => (name.length > 16 ? `${name.slice(0, 15)}…` : name)), longest = LETTER * Math.max(...shown.map((name) => name.length));
+    const every = Math.ceil(labels.length / 20), tilted = longest > room * every - LETTER, y = HEIGHT - BOTTOM + 16;
+    const told = shown.map((name, i) => {
+      if (i % every) return null;
+      const turned = { "text-anchor": "end", transform: `rotate(-40 ${places[i].toFixed(1)} ${y - 4})` };
+      return svg("text", { class: "tick", x: places[i].toFixed(1), y: tilted ? y - 4 : y, ...(tilted ? turned : { "text-anchor": "middle" }) }, name);
+    });
+    return { told, deeper: tilted ? Math.ceil(longest * 0.64) : 0 };
+  };
   // The share of each class among the data and among the samples.
   const classes = (names, data, samples) => {
     const high = Math.max(...data, ...samples, 1e-9), up = linear([0, high], HEIGHT - BOTTOM, TOP, true);
-    const room = (WIDTH - LEFT - RIGHT) / names.length, wide = Math.max(room * 0.36, 0.5), every = Math.ceil(names.length / 20);
+    const room = (WIDTH - LEFT - RIGHT) / names.length, wide = Math.max(room * 0.36, 0.5);
+    const start = (i) => LEFT + i * room + room * 0.12;
     const bar = (kind, value, left) =>
       svg("rect", { class: kind, x: left.toFixed(2), y: up.place(value).toFixed(1), width: wide.toFixed(2), height: (HEIGHT - BOTTOM - up.place(value)).toFixed(1) });
-    const drawn = names.flatMap((name, i) => {
-      const left = LEFT + i * room + room * 0.12, short = name.length > 8 ? `${name.slice(0, 7)}…` : name;
-      return [
-        svg("g", {}, svg("title", {}, `${name}: data ${number(data[i])}, samples ${number(samples[i])}`), bar("data-bar", data[i], left), bar("sample-bar", samples[i], left + wide)),
-        i % every ? null : svg("text", { class: "tick", x: left + wide, y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, short),
-      ];
+    const drawn = names.map((name, i) => {
+      const left = start(i), about = `${name}: data ${number(data[i])}, samples ${number(samples[i])}`;
+      return svg("g", {}, svg("title", {}, about), bar("data-bar", data[i], left), bar("sample-bar", samples[i], left + wide));
     });
+    const { word, labels } = shortened(names), { told, deeper } = ticksBelow(labels, names.map((_, i) => start(i) + wide), room);
     const apart = data.reduce((sum, share, i) => sum + Math.abs(share - samples[i]), 0) / 2;
     const about = `Hollow: the data's shares. Filled: the samples'. Total variation distance: ${number(apart)}.`;
     const table = numbers("The shares", ["class", "data", "samples"], names.map((name, i) => [name, number(data[i]), number(samples[i])]));
-    return framed("Classes", about, canvas("Share of each class among data and samples", HEIGHT, ...axes({ ticks: [], place: null }, up, ""), ...drawn), table);
+    const height = HEIGHT + deeper;
+    return framed("Classes", about, canvas("Share of each class among data and samples", height, ...axes({ ticks: [] }, up, word, height), ...drawn, ...told), table);
   };
 
   // Points in the plane, in a frame around the data's.
@@ -115,12 +138,14 @@ ganbench.figures = (() => {
     });
     const place = (point) => point.map((value, i) => ((value - frames[i][0]) / (frames[i][1] - frames[i][0])) * side);
     const dots = (points, kind) => points.map(place).filter(([x, y]) => x >= 0 && x <= side && y >= 0 && y <= side);
-    const drawn = [["data-dot", data, 1.8], ["sample-dot", samples, 1.8]].map(([kind, points, r]) =>
+    const kinds = [["data-dot", data, 3.4, "held-out points"], ["sample-dot", samples, 1.9, "samples"]];
+    const drawn = kinds.map(([kind, points, r]) =>
       svg("g", { class: kind }, ...dots(points).map(([x, y]) => svg("circle", { cx: x.toFixed(1), cy: (side - y).toFixed(1), r }))));
     const outside = samples.length - dots(samples).length;
-    const about = `Grey: ${data.length} held-out points. Blue: ${samples.length} samples${outside ? `, ${outside} of them outside the frame` : ""}.`;
-    const figure = framed("Points", about, svg("svg", { viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": `Points. ${about}`, class: "cloud" }, ...drawn));
-    return figure;
+    const about = `${data.length} held-out points as rings, ${samples.length} samples as dots${outside ? `, ${outside} of them outside the frame` : ""}.`;
+    const key = make("ul", { class: "legend" }, ...kinds.map(([kind, , , name]) =>
+      make("li", {}, svg("svg", { width: 12, height: 10, "aria-hidden": "true" }, svg("g", { class: kind }, svg("circle", { cx: 6, cy: 5, r: 3.4 }))), ` ${name}`)));
+    return framed("Points", about, svg("svg", { viewBox: `0 0 ${side} ${side}`, role: "img", "aria-label": `Points. ${about}`, class: "cloud" }, ...drawn), key);
   };
 
   const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -133,7 +158,7 @@ ganbench.figures = (() => {
       svg("line", { class: "median", x1: across.place(median(values)), x2: across.place(median(values)), y1: top - 15, y2: top + 15 }),
     ];
     const ticks = across.ticks.map((tick) => svg("text", { class: "tick", x: across.place(tick), y: height - 6, "text-anchor": "middle" }, number(tick)));
-    const about = `Distance to the nearest training image (${what}). Median: samples ${number(median(samples))}, held-out images ${number(median(heldout))}. Samples that are much nearer than held-out images are copies.`;
+    const about = `Distance to the nearest training image (${what}). Median: samples ${number(median(samples))}, held-out images ${number(median(heldout))}. Samples that are much nearer than held-out images may be copies; blurred ones are nearer, too.`;
     return framed("Nearest training images", about, canvas("Distances to the nearest training image", height,
       ...(samples.length ? row("samples", samples, 24, "sample-ticks") : []), ...(heldout.length ? row("held-out", heldout, 68, "data-ticks") : []), ...ticks));
   };
@@ -148,5 +173,5 @@ ganbench.figures = (() => {
       make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, i) =>
         i ? make("td", { class: "number" }, cell ?? "–") : make("th", { scope: "row" }, cell instanceof Node ? cell : make("bdi", {}, cell)))))));
 
-  return { make, svg, lines, classes, cloud, neighbours, numbers, table, number };
+  return { make, svg, picture, lines, classes, cloud, neighbours, numbers, table, number };
 })();

@@ -1,7 +1,7 @@
 // The same latents through training: a large picture, a slider over the evaluation points, and a strip of all pictures.
 ganbench.film = (() => {
-  const { make } = ganbench.figures;
-  const LARGE = 512, PAUSE = 600;
+  const { make, picture } = ganbench.figures;
+  const PAUSE = 600;
   let timer = null;
 
   const stop = () => {
@@ -9,24 +9,18 @@ ganbench.film = (() => {
     timer = null;
   };
 
-  // `frames` is a list of { source, told }, the oldest first.
-  const show = (frames) => {
+  // `frames` is a list of { source, told }, the oldest first, all of one size.
+  const show = (frames, size) => {
     stop();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const large = make("img", { class: "large", decoding: "sync" });
+    const large = picture(frames[0].source, size, "", { class: "large", decoding: "sync", loading: "eager" });
     const told = make("output", { for: "film-slider" });
     const slider = make("input", { type: "range", id: "film-slider", min: 0, max: frames.length - 1, step: 1, "aria-label": "Evaluation point" });
     const play = make("button", { type: "button", class: "quiet" }, "Play");
     const thumbs = frames.map((frame, place) => {
-      const button = make("button", { type: "button", "aria-label": `Show ${frame.told}` }, make("img", { src: frame.source, alt: "", loading: "lazy" }));
+      const button = make("button", { type: "button", "aria-label": `Show ${frame.told}` }, picture(frame.source, size, ""));
       button.addEventListener("click", () => pause(place));
       return button;
-    });
-    large.addEventListener("load", () => {
-      const room = Math.min(LARGE, large.parentElement.clientWidth - 2); // whole pixels, as far as there is room
-      const scale = Math.max(1, Math.floor(room / large.naturalWidth));
-      large.width = large.naturalWidth * scale;
-      large.height = large.naturalHeight * scale;
     });
     const turn = (place) => {
       slider.value = place;

@@ -68,15 +68,25 @@ ganbench.quiz = (() => {
     pen.imageSmoothingEnabled = false;
     pen.drawImage(image, column * (width + 1), row * (height + 1), width, height, 0, 0, canvas.width, canvas.height);
   };
+  // Whether a classifier was asked as well.
+  const judged = () => current().variants.some((variant) => variant.machine.some(([, value]) => value !== "–"));
   const results = () => {
     const rows = current().variants.filter((variant) => counts.has(variant.id)).map((variant) => {
       const { right, n } = counts.get(variant.id), [low, high] = ganbench.wilson(right, n), percent = (x) => `${Math.round(100 * x)} %`;
       const machine = variant.machine.map(([name, value]) => `${name} ${value}`).join(", ") || "–";
       return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, variant.label)), make("td", { class: "number" }, `${right}/${n}`),
-        make("td", { class: "number" }, n ? percent(right / n) : "–"), make("td", { class: "number" }, n ? `${percent(low)} – ${percent(high)}` : "–"), make("td", {}, make("bdi", {}, machine)));
+        make("td", { class: "number" }, n ? percent(right / n) : "–"), make("td", { class: "number" }, n ? `${percent(low)} – ${percent(high)}` : "–"),
+        judged() ? make("td", {}, make("bdi", {}, machine)) : null);
     });
     part("tbody").replaceChildren(...rows);
+    view.querySelectorAll(".quiz-machine").forEach((element) => (element.hidden = !judged()));
     part(".quiz-results").hidden = !rows.length;
+  };
+  const judge = (right, truth) => {
+    const next = at < deck.length ? `Picture ${at + 1} of ${deck.length}.` : "That was the last one.";
+    verdict.replaceChildren(make("b", {}, make("span", { "aria-hidden": "true" }, right ? "✓ " : "✗ "), right ? "Right" : "Wrong"), `: picture ${at} was ${truth}. `,
+      make("span", { class: at < deck.length ? "hidden" : null }, next));
+    verdict.dataset.right = right;
   };
   const enable = (on) => view.querySelectorAll("[data-answer]").forEach((button) => (button.disabled = !on));
 
@@ -95,7 +105,8 @@ ganbench.quiz = (() => {
     enable(true);
     results();
     show();
-    part("[data-answer]").focus();
+    part("[data-answer]").focus({ preventScroll: true });
+    round.scrollIntoView({ block: "nearest" });
   };
   const answer = (real) => {
     if (at >= deck.length) return;
@@ -104,9 +115,7 @@ ganbench.quiz = (() => {
     tally.right += right;
     at += 1;
     const label = current().variants.find((variant) => variant.id === question.variant).label;
-    const truth = question.real ? "it was a real image" : `it was a sample of ${label}`;
-    verdict.textContent = `${right ? "Right" : "Wrong"}: ${truth}. ${at < deck.length ? `Picture ${at + 1} of ${deck.length}.` : "That was the last one."}`;
-    verdict.dataset.right = right;
+    judge(right, question.real ? "a real image" : `a sample of ${label}`);
     results();
     if (at < deck.length) return void show();
     enable(false);
