@@ -26,6 +26,12 @@ def trials_of(ranking: pd.DataFrame) -> pd.DataFrame:
     return ranking[ranking["kind"] == "trial"]
 
 
+def times_compare(table: pd.DataFrame, ranking: pd.DataFrame) -> bool:
+    """Whether all trials of `ranking` ran on one device and took steps in one way, so that their times compare."""
+    runs = table[(table["kind"] == "trial") & (table["protocol"] == ranking["protocol"].iloc[0])]
+    return len(runs[["device", "driver"]].drop_duplicates()) <= 1
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of `frame` as dictionaries, by column."""
     return cast("list[dict[str, Any]]", frame.to_dict("records"))
