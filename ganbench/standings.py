@@ -136,6 +136,9 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
         return f"{after}, no variant has a score for every one of its seeds, so none leads."
     leader = complete.index[0]
     best = score_text(*(float(ranking.loc[leader, name]) for name in ("mean", "low", "high")))
+    if _no_better_than_noise(complete):
+        noise = f"that of noise {format_number(ranking['noise'].iloc[0])} ({direction} is better)"
+        return f"{after}, no variant is better than noise: the best {score} is {best}, {noise}."
     equals = int((complete["mean"] == complete["mean"].iloc[0]).sum())
     if equals > 1:
         return f"{after}, {equals} variants share the best {score}: {best} ({direction} is better)."
@@ -148,6 +151,12 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
     if not tied:
         return f"{said} It is separated from every other variant."
     return f"{said} These seeds do not separate it from {_enumerated(tied)}."
+
+
+def _no_better_than_noise(complete: pd.DataFrame) -> bool:
+    """Whether the best mean is no better than the score of noise, where that is known."""
+    best, noise, direction = (complete[name].iloc[0] for name in ("mean", "noise", "direction"))
+    return bool(best >= noise if direction == "lower" else best <= noise)
 
 
 def _evaluated_sentence(ranking: pd.DataFrame) -> str:
