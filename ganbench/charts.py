@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from ganbench.charts_cells import varying
-from ganbench.charts_cost import cost_plot
-from ganbench.charts_curves import curve_plot, points_of, trials_shown
+from ganbench.charts_cost import TIME, Quality, Times, cost_plot, times_of, with_spread
+from ganbench.charts_curves import curve_plot, mean_of, points_of, trials_shown
 from ganbench.charts_heatmap import heatmap_plot
 from ganbench.charts_style import COLOURS, MARKS, SHAPES, Plot
+from ganbench.shortening import shortened
 from ganbench.standings import named, secondary_scores, trials_of
 from ganbench.terms import AXES
 
 SHOWN = 24
 """How many variants of a ranking are drawn, the best ones: more lines than that show nothing."""
+
+BUTTON_LETTERS = 38
+"""The most letters of a name on a button."""
 
 ACCURACY = "discriminator/accuracy"
 
@@ -33,12 +37,16 @@ def javascript() -> str:
 
 @dataclass(frozen=True)
 class Shown:
-    """What is drawn of a ranking: its best variants with their `place` and `label`, and the points of their curves."""
+    """What is drawn of a ranking: its best variants with their `place`, `label` and costs, and their curves' points.
+
+    `limits` are the axes that the budget limits.
+    """
 
     ranking: pd.DataFrame
     rows: pd.DataFrame
     points: pd.DataFrame
     limits: tuple[str, ...]
+    times: Times
 
     @property
     def score(self) -> str:
@@ -64,9 +72,10 @@ class Shown:
 
 def shown_of(ranking: pd.DataFrame, runs: pd.DataFrame, curves: pd.DataFrame) -> Shown:
     """What is drawn of `ranking`; `runs` are the rows of its trials in the table of results."""
-    rows = trials_of(named(ranking)).head(SHOWN)
+    told = named(ranking)
+    rows = with_spread(trials_of(told).head(SHOWN), runs, str(ranking["score"].iloc[0]))
     limits = tuple(axis for axis in AXES if runs[f"overshoot_{axis}"].notna().any())
-    return Shown(ranking, rows, trials_shown(rows, runs, curves), limits)
+    return Shown(ranking, rows, trials_shown(rows, runs, curves), limits, times_of(told, runs))
 
 
 def plots(ranking: pd.DataFrame, runs: pd.DataFrame, curves: pd.DataFrame) -> list[Plot]:
@@ -95,19 +104,30 @@ def cost_of(shown: Shown, axis: str | None = None, names: Mapping[int, str] | No
     measured = shown.rows[shown.rows["mean"].notna()]
     if measured.empty:
         return None
-    axes = _axes(measured, axis or ("kimg" if "device_seconds" in shown.limits else "device_seconds"))
     direction = str(shown.ranking["direction"].iloc[0])
-    return cost_plot(measured, axes, shown.score, shown.rule, direction, shown.floor, names)
+    quality = Quality(shown.score, shown.rule, direction, shown.floor)
+    return cost_plot(measured, _axes(measured, axis or _cost_axis(shown, measured)), quality, shown.times, names)
+
+
+def _cost_axis(shown: Shown, measured: pd.DataFrame) -> str:
+    """What the budget does not limit: device seconds or, where they do not compare, what tells variants apart."""
+    if TIME in shown.limits:
+        return "kimg"
+    telling = [axis for axis in ("petaflops", "steps", "kimg") if measured[axis].nunique() > 1]
+    return telling[0] if shown.times.apart and telling else TIME
 
 
 def curves_of(shown: Shown, name: str, axis: str | None = None, names: Mapping[int, str] | None = None) -> Plot | None:
     """The curves of one score or signal, over `axis` or the budget's first limit; None where none was recorded."""
     ranks = name == shown.score
-    rule = shown.rule if ranks else "arithmetic"
-    found = points_of(shown.points, name, rule)
+    mean = mean_of(shown.points, name, shown.rule if ranks else "arithmetic")
+    found = points_of(shown.points, name, mean)
     if found.empty:
         return None
-    return curve_plot(found, _axes(found, axis or shown.limits[0]), name, rule, shown.floor if ranks else None, names)
+    axes = _axes(found, axis or shown.limits[0])
+    plot = curve_plot(found, axes, name, mean, shown.floor if ranks else None, names)
+    beside = " The board shows medians of it." if name in secondary_scores(shown.ranking) else ""
+    return replace(plot, about=f"{plot.about}{beside}")
 
 
 def _axes(data: pd.DataFrame, first: str) -> tuple[str, ...]:
@@ -117,14 +137,16 @@ def _axes(data: pd.DataFrame, first: str) -> tuple[str, ...]:
 
 
 def legend(ranking: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the page says of each variant that is drawn: its `place` and `label`, its `colour` as a class, its `mark`
-    as the path of a drawing from -6 to 6.
+    """What the page says of each variant that is drawn: its `place`, its `label` whole and `short`, its `colour` as a
+    class, its `mark` as the path of a drawing from -6 to 6.
     """
     rows = trials_of(named(ranking)).head(SHOWN)
+    short = dict(zip(rows["place"], shortened(rows["label"].tolist(), BUTTON_LETTERS), strict=True))
     return [
         {
             "place": place,
             "label": label,
+            "short": short[place],
             "colour": f"colour-{place}" if place < COLOURS else "grey",
             "mark": MARKS[SHAPES[place if place < COLOURS else 0]],
         }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -12,6 +14,7 @@ from ganbench import charts_style as style
 from ganbench.aggregates import Across, across
 from ganbench.charts_style import Plot, Spec
 from ganbench.meanranks import MeanRanks
+from ganbench.shortening import shortened
 from ganbench.standings import records
 from ganbench.views import format_number, one_line
 
@@ -22,6 +25,11 @@ PROFILES = 6
 """Variants that have a profile drawn: as many as there are colours."""
 
 ROW = 22
+
+TOLD = (0.0, 0.2, 0.4, 0.6, 0.8)
+"""Normalised scores of which the profiles are told as numbers."""
+
+NONE_BETTER = "no variant is better than noise: every interquartile mean is 0"
 
 
 def across_of(table: pd.DataFrame, ranked: pd.DataFrame) -> dict[str, Any] | None:
@@ -48,8 +56,10 @@ def _sentence(found: Across) -> str:
     if found.scores.empty:
         return ""
     best = records(found.scores.head(1))[0]
-    over = f"Over {len(found.datasets)} data sets, {best['label']} has the highest interquartile mean"
-    told = f"{over}: {_told(best, 'mean')}."
+    over = f"Over {len(found.datasets)} data sets"
+    if not best["mean"] > 0:
+        return f"{over}, {NONE_BETTER}."
+    told = f"{over}, {best['label']} has the highest interquartile mean: {_told(best, 'mean')}."
     first = found.improvements[found.improvements["place"] == 0]
     even = first[(first["low"] <= 0.5) | first["low"].isna()]["other"]
     names = [str(found.scores["label"].iloc[place]) for place in even]
@@ -78,8 +88,11 @@ def mean_plot(scores: pd.DataFrame) -> Plot:
     about = "Mean of the middle half of all trials, on a scale from noise (0) to real data (1); 95 % interval."
     data = scores[["place", "label", "mean", "low", "high"]].astype({"label": object})
     best = records(data)[0]
-    fact = f"Interquartile mean over data sets: {best['label']} has the highest, {_told(best, 'mean')}."
-    return _dots("Interquartile mean", about, fact, data.rename(columns={"mean": "value"}), "normalised score", None)
+    highest = f"{best['label']} has the highest, {_told(best, 'mean')}"
+    fact = f"Interquartile mean over data sets: {highest if best['mean'] > 0 else NONE_BETTER}."
+    alike = len({value for value in style.all_of(data, "mean", "low", "high") if not math.isnan(value)}) == 1
+    along = Along("normalised score", (0, 1) if alike else None)
+    return _dots("Interquartile mean", about, fact, data.rename(columns={"mean": "value"}), along)
 
 
 def improvement_plot(first: pd.DataFrame, names: Mapping[int, str]) -> Plot:
@@ -94,7 +107,8 @@ def improvement_plot(first: pd.DataFrame, names: Mapping[int, str]) -> Plot:
         if undecided
         else "It is beyond one half for every other variant."
     )
-    return _dots("The best against the others", about, fact, data, f"probability that {best} is better"[:60], 0.5)
+    along = Along("probability that the best is better", (0, 1), ".2f", 0.5)  # its name, however long, stands above
+    return _dots("The best against the others", about, fact, data, along)
 
 
 def _told(row: Mapping[str, Any], name: str) -> str:
@@ -102,19 +116,36 @@ def _told(row: Mapping[str, Any], name: str) -> str:
     return f"{format_number(row[name])}{interval}"
 
 
-def _dots(title: str, about: str, fact: str, data: pd.DataFrame, axis: str, middle: float | None) -> Plot:
+@dataclass(frozen=True)
+class Along:
+    """The horizontal axis of dots: its title, its ends unless they are the data's, its numbers, and a line across."""
+
+    title: str
+    ends: tuple[float, float] | None
+    format: str = ".3~r"
+    middle: float | None = None
+
+    def x(self) -> alt.X:
+        """The dots' values along it."""
+        free: Any = alt.Scale(zero=False, nice=True, padding=8)
+        scale = free if self.ends is None else alt.Scale(domain=list(self.ends), nice=False, padding=8)
+        return alt.X("value:Q", title=self.title, scale=scale, axis=alt.Axis(format=self.format))
+
+
+def _dots(title: str, about: str, fact: str, data: pd.DataFrame, along: Along) -> Plot:
     """A dot and an interval for each of the variants, which have a `place`, a `label`, `value`, `low` and `high`."""
     shown = style.rounded(data[["place", "label", "value", "low", "high"]], "value", "low", "high")
-    names = list(dict.fromkeys(shown["label"].tolist()))
+    shown = shown.assign(short=shortened(shown["label"].tolist(), style.LABEL_LETTERS))
+    names = list(dict.fromkeys(shown["short"].tolist()))
     base = alt.Chart(shown).encode(
-        y=alt.Y("label:N", sort=names, title=None, axis=alt.Axis(labelLimit=170, ticks=False)),
-        x=alt.X("value:Q", title=axis, scale=alt.Scale(zero=False, nice=True, padding=8)),
+        y=style.row_names(names),
+        x=along.x(),
         color=style.colour(shown["place"]),
         tooltip=[alt.Tooltip("label", title="variant"), *(style.number(name) for name in ("value", "low", "high"))],
     )
     layers: list[Any] = []
-    if middle is not None:
-        line = alt.Chart(pd.DataFrame({"middle": [middle]}))
+    if along.middle is not None:
+        line = alt.Chart(pd.DataFrame({"middle": [along.middle]}))
         layers.append(line.mark_rule(strokeDash=[5, 4], color=style.SOFT).encode(x="middle:Q"))
     if shown["low"].notna().any():
         bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
@@ -122,7 +153,7 @@ def _dots(title: str, about: str, fact: str, data: pd.DataFrame, axis: str, midd
     layers.append(base.mark_point(size=80, filled=True, opacity=1).encode(shape=style.shape(shown["place"])))
     rows = tuple((row["label"], _told(row, "value")) for row in records(shown))
     specification = style.drawn(*layers, height=ROW * len(names))
-    return Plot(title, about, fact, specification, headings=("variant", axis), rows=rows)
+    return Plot(title, about, fact, specification, headings=("variant", along.title), rows=rows)
 
 
 def profile_plot(profiles: pd.DataFrame, names: Mapping[int, str]) -> Plot:
@@ -150,7 +181,17 @@ def profile_plot(profiles: pd.DataFrame, names: Mapping[int, str]) -> Plot:
     marks = base.transform_filter(alt.FieldOneOfPredicate(field="threshold", oneOf=marked)).mark_point(
         size=42, filled=True, opacity=1
     ).encode(shape=style.shape(data["place"]))  # fmt: skip
-    return Plot("Profiles", about, fact, style.drawn(bands, lines, marks))
+    headings = ("variant", *(f"above {threshold:.1f}" for threshold in TOLD))
+    rows = tuple((names.get(place, ""), *_shares(profiles[profiles["place"] == place])) for place in places)
+    return Plot("Profiles", about, fact, style.drawn(bands, lines, marks), headings=headings, rows=rows)
+
+
+def _shares(rows: pd.DataFrame) -> Iterator[str]:
+    """What share of a variant's trials lies above each of the thresholds that are told, with its interval."""
+    for threshold in TOLD:
+        row = records(rows.iloc[[int((rows["threshold"] - threshold).abs().argmin())]])[0]
+        interval = "" if pd.isna(row["low"]) else f" [{row['low']:.0%}, {row['high']:.0%}]"
+        yield f"{row['share']:.0%}{interval}"
 
 
 def _median_of(rows: pd.DataFrame) -> str:
@@ -179,8 +220,9 @@ def ranks_plot(ranks: MeanRanks, names: Mapping[int, str]) -> Plot:
 
 
 def _ranks_chart(data: pd.DataFrame, bars: Sequence[tuple[int, int]]) -> Spec:
-    labels = list(dict.fromkeys(data["label"].tolist()))
-    y = alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelLimit=170, ticks=False))
+    data = data.assign(short=shortened(data["label"].tolist(), style.LABEL_LETTERS))
+    labels = list(dict.fromkeys(data["short"].tolist()))
+    y = style.row_names(labels)
     base = alt.Chart(data).encode(
         y=y,
         x=alt.X("rank:Q", title="mean rank", scale=alt.Scale(zero=False, nice=False, padding=12 + 9 * len(bars))),
@@ -189,7 +231,7 @@ def _ranks_chart(data: pd.DataFrame, bars: Sequence[tuple[int, int]]) -> Spec:
     )
     layers: list[Any] = [base.mark_point(size=80, filled=True, opacity=1).encode(shape=style.shape(data["place"]))]
     for number, (first, last) in enumerate(bars):
-        ends = pd.DataFrame({"label": labels[first : last + 1]})
+        ends = pd.DataFrame({"short": labels[first : last + 1]})
         line = alt.Chart(ends).mark_line(strokeWidth=4, strokeCap="round", color=style.SOFT)
         layers.append(line.encode(y=y, x=alt.value(alt.ExprRef(f"width - {4 + 9 * number}"))))
     return style.drawn(*layers, height=ROW * len(labels))

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from ganbench import charts_style as style
+from ganbench.charts_scales import Vertical, vertical
 from ganbench.charts_style import AXIS, AXIS_TITLES, COLOURS, ISOLATED, Plot, Spec
 from ganbench.standings import records
 from ganbench.terms import AXES
@@ -25,8 +26,8 @@ MOST_FAILED = 48
 MARKED = 8
 """Points of a line that carry the variant's mark."""
 
-BANDS = "Line: mean over seeds. Band: lowest to highest seed."
-CROSSES = " Dashed, ending in a cross: one seed that failed."
+BANDS = "Line: {mean} mean over seeds. Band: lowest to highest seed."
+CROSSES = "Dashed, ending in a cross: one seed that failed."
 KEYS = ["suite", "key"]
 COLUMNS = ["place", "label", "line", *AXES, "y", "low", "high", "failed", "last", "mark"]
 
@@ -45,7 +46,10 @@ def trials_shown(shown: pd.DataFrame, runs: pd.DataFrame, curves: pd.DataFrame) 
 
 
 def points_of(known: pd.DataFrame, name: str, mean: str) -> pd.DataFrame:
-    """The points of every curve of `name`, as `curve_plot` takes them; `known` is what `trials_shown` gives."""
+    """The points of every curve of `name`, as `curve_plot` takes them; `known` is what `trials_shown` gives.
+
+    Seeds are averaged by `mean`, which `mean_of` gives.
+    """
     if name not in known.columns:
         return pd.DataFrame(columns=COLUMNS)
     told = known[["key", "place", "label", "status", "point", *AXES, name]].rename(columns={name: "y"})
@@ -56,9 +60,17 @@ def points_of(known: pd.DataFrame, name: str, mean: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
+def mean_of(known: pd.DataFrame, name: str, wished: str) -> str:
+    """How the seeds of a curve are averaged: as is wished for, but arithmetically where a value is not positive."""
+    if name not in known.columns:
+        return wished
+    values = known.loc[known["status"] == "ok", name].dropna()
+    return wished if (values > 0).all() else "arithmetic"
+
+
 def _means(good: pd.DataFrame, mean: str) -> pd.DataFrame:
     """For each variant, the mean of its seeds at each point, and the lowest and the highest."""
-    together: Any = stats.gmean if mean == "geometric" and (good["y"] > 0).all() else "mean"
+    together: Any = stats.gmean if mean == "geometric" else "mean"
     spread = {"y": ("y", together), "low": ("y", "min"), "high": ("y", "max")}
     by = good.groupby(["place", "label", "point"])
     means = by.agg(**{axis: (axis, "mean") for axis in AXES}, **spread).reset_index()
@@ -106,7 +118,9 @@ def curve_plot(
     a line is one seed's, and ends in a cross.
     """
     failed = bool(points["failed"].any())
-    about = f"{BANDS}{CROSSES}" if failed else BANDS
+    up = vertical(style.all_of(points, "y", "low", "high"), mean, name, floor)
+    told = [BANDS.format(mean=mean), CROSSES if failed else "", up.words]
+    about = " ".join(text for text in told if text)
     ends = records(points[~points["failed"].astype(bool)].groupby("place").agg(
         label=("label", "first"), count=("y", "size"), first=("y", "first"), last=("y", "last"),
         low=("low", "last"), high=("high", "last"),
@@ -116,28 +130,26 @@ def curve_plot(
         for row in ends
     )
     headings = ("variant", "points", "first", "last", "lowest seed at the end", "highest seed at the end")
-    specification = _chart(points, axes, name, mean, floor, names)
-    return Plot(f"{name} while training", about, _told(ends, name), specification, tuple(axes), headings, rows)
+    specification = _chart(points, axes, name, up, names)
+    return Plot(f"{name} while training", about, _told(ends, name, mean), specification, tuple(axes), headings, rows)
 
 
-def _told(ends: Sequence[Mapping[str, Any]], name: str) -> str:
+def _told(ends: Sequence[Mapping[str, Any]], name: str, mean: str) -> str:
     if not ends:
         return f"{name} of seeds that failed: no variant has a seed that came to the end."
     told = [f"{row['label']} from {format_number(row['first'])} to {format_number(row['last'])}" for row in ends[:5]]
     more = f"; and {len(ends) - 5} more" if len(ends) > 5 else ""
-    return f"{name} while training, mean over seeds: {'; '.join(told)}{more}."
+    return f"{name} while training, {mean} mean over seeds: {'; '.join(told)}{more}."
 
 
 def _chart(
     points: pd.DataFrame,
     axes: Sequence[str],
     title: str,
-    mean: str,
-    floor: float | None,
+    up: Vertical,
     names: Mapping[int, str] | None,
 ) -> Spec:
     hovered = alt.selection_point(name="hovered", fields=["place"], on="pointerover", clear="pointerout", empty=True)
-    scale = style.scale_for(style.all_of(points, "y", "low", "high", also=floor), mean)
     data = style.rounded(points, *axes, "y", "low", "high").drop(columns=[axis for axis in AXES if axis not in axes])
     data = data.sort_values("place", ascending=False, kind="stable")  # the best is drawn last, above the others
     lit = style.lit("hovered")
@@ -147,7 +159,7 @@ def _chart(
         .transform_filter("isValid(datum.x)")
         .encode(
             x=alt.X("x:Q", title=None, scale=alt.Scale(nice=False)),
-            y=alt.Y("y:Q", title=title, scale=scale),
+            y=up.y("y:Q"),
             color=style.colour(points["place"], names),
             detail="line:N",
             tooltip=[
@@ -164,7 +176,7 @@ def _chart(
     )  # fmt: skip
     lines = base.mark_line(clip=True, cursor="pointer").encode(
         strokeDash=alt.when("datum.failed").then(alt.value([3, 3])).otherwise(alt.value([1, 0])),
-        strokeWidth=alt.when(few).then(alt.value(2)).otherwise(alt.value(1.2)),
+        strokeWidth=alt.when(few).then(alt.value(2)).otherwise(alt.value(1.8)),
         opacity=lit.then(alt.value(1)).otherwise(alt.value(0.12)),
     )
     marks = base.transform_filter("datum.mark").mark_point(size=42, filled=True).encode(
@@ -177,5 +189,5 @@ def _chart(
     crosses = [ends] if points["failed"].any() else []
     return style.drawn(
         bands, lines, marks.add_params(hovered, *style.parameters(axes[0])), *crosses, touched,
-        *style.floor(floor), style.axis_title(),
+        *up.line(), style.axis_title(),
     )  # fmt: skip

@@ -10,8 +10,10 @@ import altair as alt
 import pandas as pd
 
 from ganbench import charts_style as style
+from ganbench.charts_scales import logarithmic_ticks
 from ganbench.charts_style import Plot, Spec
 from ganbench.effects import LEVEL, Effects, effects
+from ganbench.shortening import shortened
 from ganbench.standings import records
 from ganbench.views import format_number, one_line
 
@@ -24,6 +26,9 @@ MOST_INTERACTIONS = 12
 ROW = 22
 """The height of a choice."""
 
+NARROWEST = 1.02
+"""The axis of ratios reaches at least so far to both sides of 1."""
+
 Rows = tuple[tuple[str, ...], ...]
 
 
@@ -32,13 +37,14 @@ class EffectPlots:
     """The effects of one ranking: a plot for each part, combinations that do other than their parts, and notes.
 
     A combination is two choices, what they do beyond their parts, and its interval. `ratio` says whether effects are
-    factors; they are differences otherwise.
+    factors; they are differences otherwise. `reason` says why there is nothing, where there is nothing.
     """
 
     plots: tuple[Plot, ...]
     interactions: Rows
     notes: tuple[str, ...]
     ratio: bool
+    reason: str = ""
 
 
 def effects_of(table: pd.DataFrame, ranking: pd.DataFrame) -> EffectPlots:
@@ -51,7 +57,7 @@ def effect_plots(found: Effects) -> EffectPlots:
     known = found.levels[found.levels["effect"].notna()]
     scale = _scale(known, found.scale)
     drawn = [effect_plot(rows.head(MOST_LEVELS), found, scale) for _, rows in known.groupby("factor", sort=False)]
-    return EffectPlots(tuple(drawn), _interactions(found), found.notes, ratio=found.scale == "ratio")
+    return EffectPlots(tuple(drawn), _interactions(found), found.notes, found.scale == "ratio", found.reason)
 
 
 def _scale(levels: pd.DataFrame, kind: str) -> alt.Scale:
@@ -59,7 +65,8 @@ def _scale(levels: pd.DataFrame, kind: str) -> alt.Scale:
     ends = levels[["effect", "low", "high"]].to_numpy(dtype=float).ravel()
     none = 1.0 if kind == "ratio" else 0.0
     inside = [float(end) for end in ends if abs(end) < 1e12 and (kind != "ratio" or end > 1e-12)]
-    domain = [min([none, *inside]), max([none, *inside])]
+    near = [none / NARROWEST, none * NARROWEST] if kind == "ratio" else [none]
+    domain = [min([*near, *inside]), max([*near, *inside])]
     return alt.Scale(type="log" if kind == "ratio" else "linear", domain=domain, nice=False, padding=12, clamp=True)
 
 
@@ -76,11 +83,8 @@ def effect_plot(levels: pd.DataFrame, found: Effects, scale: alt.Scale) -> Plot:
             "attempted": levels["attempted"].astype(int),
         }
     )
-    about = f"{found.score} {unit} of all, {found.direction} is better; 95 % interval. Filled: it does differ."
-    decided = [f"{row['level']} {_signed(row['effect'], found.scale)}" for row in records(data[data["decided"]])][:6]
-    fact = f"Effect of the {factor} on {found.score}: " + (
-        f"{', '.join(decided)}." if decided else "no choice differs from the average by more than the seeds do."
-    )
+    about = f"{found.score} {unit} of all, {found.direction} is better. {_reading(data, found)}"
+    fact = f"Effect of the {factor} on {found.score}: {_decided(data, found)}"
     rows: Rows = tuple(
         (row["level"], _signed(row["effect"], found.scale), _interval(row), format_number(row["p"]),
          f"{row['ok']}/{row['attempted']}")
@@ -88,6 +92,34 @@ def effect_plot(levels: pd.DataFrame, found: Effects, scale: alt.Scale) -> Plot:
     )  # fmt: skip
     headings = (factor, "effect", "95 % interval", "p, corrected", "trials ok")
     return Plot(f"Effect of the {factor}", about, fact, _chart(data, scale, found.scale), headings=headings, rows=rows)
+
+
+def _reading(data: pd.DataFrame, found: Effects) -> str:
+    """How intervals and fills are read."""
+    if data["low"].isna().all():
+        return "No intervals: no seeds are left to tell how much these vary, so no dot is filled."
+    own = "Line: 95 % interval of each choice by itself."
+    return f"{own} Filled: it differs from the average after Holm's correction for {_tests(found)}."
+
+
+def _tests(found: Effects) -> str:
+    """How many choices the p-values are corrected for: those of all parts together."""
+    number = int(found.levels["p"].notna().sum())
+    return f"all {number} choices" if found.levels["factor"].nunique() == 1 else f"the {number} choices of all parts"
+
+
+def _decided(data: pd.DataFrame, found: Effects) -> str:
+    """Which choices differ from the average, in a sentence that does not begin one."""
+    told = [f"{row['level']} {_signed(row['effect'], found.scale)}" for row in records(data)]
+    if data["p"].isna().all():
+        return f"from {told[0]} to {told[-1]}, and no seeds are left to tell whether they differ."
+    decided = [text for text, differs in zip(told, data["decided"], strict=True) if differs][:6]
+    if decided:
+        return f"{', '.join(decided)}."
+    none = 1.0 if found.scale == "ratio" else 0.0
+    alone = data.loc[(data["low"] > none) | (data["high"] < none), "level"].tolist()[:6]
+    apart = f"; the interval by itself leaves out {none:.0f} for {', '.join(alone)}" if alone else ""
+    return f"no choice differs from the average after Holm's correction for {_tests(found)}{apart}."
 
 
 def _signed(value: float, kind: str) -> str:
@@ -122,11 +154,13 @@ def _distance(effect: float, kind: str) -> float:
 
 def _chart(data: pd.DataFrame, scale: alt.Scale, kind: str) -> Spec:
     shown = style.rounded(data, "effect", "low", "high", "p")
-    names = list(dict.fromkeys(shown["level"].tolist()))
+    shown = shown.assign(short=shortened(shown["level"].tolist(), style.LABEL_LETTERS))
+    names = list(dict.fromkeys(shown["short"].tolist()))
     title = "times the average" if kind == "ratio" else "difference from the average"
-    axis = alt.Axis(format=".3~r", title=title)
+    ticks = logarithmic_ticks(*scale.to_dict()["domain"]) if kind == "ratio" else {"format": ".3~r"}
+    axis = alt.Axis(title=title, **ticks)
     base = alt.Chart(shown).encode(
-        y=alt.Y("level:N", sort=names, title=None, axis=alt.Axis(labelLimit=170, ticks=False)),
+        y=style.row_names(names),
         x=alt.X("effect:Q", scale=scale, axis=axis),
         tooltip=[
             alt.Tooltip("level", title="choice"),

@@ -11,6 +11,7 @@ import pandas as pd
 from ganbench import charts_style as style
 from ganbench.charts_cells import axes_of, cells_of, left_out, with_networks
 from ganbench.charts_style import Plot, Spec
+from ganbench.shortening import shortened
 from ganbench.standings import records
 
 STEP, ROW = 66, 34
@@ -18,6 +19,9 @@ STEP, ROW = 66, 34
 
 PLACES = ("row", "column", "facet")
 MAPS_IN_A_ROW = 2
+LETTERS = {"row": 32, "column": 20, "facet": 26}
+"""The most letters of a name."""
+
 SHORT = 9
 """Names of columns with so many letters stand upright, longer ones at a slant."""
 
@@ -69,14 +73,18 @@ def _chart(cells: pd.DataFrame, factors: Sequence[str]) -> Spec:
     """Boxes with their text; what failed is crossed out."""
     row, column, facet = factors
     data = style.rounded(cells.assign(failed=cells["mean"].isna()), "mean").drop(columns=["share"])
+    data = data.assign(**{f"whole_{place}": data[place] for place in PLACES})
+    data = data.assign(**{place: shortened(data[place].tolist(), LETTERS[place]) for place in PLACES})
     if facet:
         data["facet"] = [f"{facet} {choice}" for choice in data["facet"]]
     order = {place: list(dict.fromkeys(data[place].tolist())) for place in PLACES}
     long = bool(data["column"].str.len().max() > SHORT)
     angle, room = (-40, 130) if long else (0, STEP)
     side: Literal["bottom", "top"] = "bottom" if facet else "top"
-    across = alt.Axis(orient=side, labelAngle=angle, labelLimit=room, ticks=False, title=column or None)
-    beside = alt.Axis(labelLimit=190, ticks=False, title=row)
+    across = alt.Axis(
+        orient=side, labelAngle=angle, labelLimit=room, labelOverlap=False, ticks=False, title=column or None
+    )
+    beside = alt.Axis(labelLimit=190, labelOverlap=False, ticks=False, title=row)
 
     def x(position: float = 0.5) -> alt.X:
         return alt.X("column:N", axis=across, sort=order["column"], bandPosition=position)
@@ -85,7 +93,7 @@ def _chart(cells: pd.DataFrame, factors: Sequence[str]) -> Spec:
         return alt.Y("row:N", axis=beside, sort=order["row"], bandPosition=position)
 
     tooltip = [
-        *(alt.Tooltip(place, title=name) for place, name in zip(PLACES, factors, strict=True) if name),
+        *(alt.Tooltip(f"whole_{place}", title=name) for place, name in zip(PLACES, factors, strict=True) if name),
         alt.Tooltip("text", title="mean"), alt.Tooltip("ok", title="seeds ok"), alt.Tooltip("attempted", title="seeds"),
     ]  # fmt: skip
     base = alt.Chart(data).encode(x=x(), y=y(), tooltip=tooltip)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import pandas as pd
+
+from ganbench.shortening import shortened
 
 Spec = dict[str, Any]
 
@@ -34,10 +35,24 @@ AXIS_TITLES = {
     "device_seconds": "training, device seconds",
     "petaflops": "training, PFLOP",
 }
+AXIS_NAMES = {
+    "kimg": "kimg",
+    "steps": "generator updates",
+    "device_seconds": "device seconds",
+    "petaflops": "PFLOP",
+}
+"""The axes in a word or two: on a button, above a column of numbers."""
+
 INK, SOFT, FAINT, RULE, GREY = "var(--ink)", "var(--ink-soft)", "var(--ink-faint)", "var(--line)", "var(--grey)"
 PAPER = "var(--paper)"
 FONT = "system-ui, sans-serif"
 HEIGHT = 240
+LEGEND_LETTERS = 52
+"""The most letters of a name in the legend of a plot by itself."""
+
+LABEL_LETTERS, LABEL_ROOM = 26, 176
+"""The most letters of the name of a row, and the room that they take."""
+
 ISOLATED = "isolated"
 """The parameter of a drawn plot that holds the place of the only variant to be shown in full; -1 for all."""
 
@@ -89,8 +104,9 @@ def _domain(places: pd.Series[Any]) -> list[int]:
 def _legend(domain: Sequence[int], names: Mapping[int, str] | None) -> alt.Legend | None:
     if names is None:
         return None
-    told = expression({str(place): names[place] for place in domain})
     coloured = [place for place in domain if place < COLOURS]
+    short = shortened([names[place] for place in coloured], LEGEND_LETTERS)
+    told = expression(dict(zip(map(str, coloured), short, strict=True)))
     return alt.Legend(
         title=None, orient="bottom", offset=46, columns=2, labelExpr=f"{told}[datum.label]", values=coloured,
         symbolOpacity=1,
@@ -129,23 +145,20 @@ def axis_title() -> alt.Chart:
     return chart
 
 
+def row_names(names: Sequence[str]) -> alt.Y:
+    """The field `short`, a row for each of these names in their order, from the top."""
+    axis = alt.Axis(labelLimit=LABEL_ROOM, labelOverlap=False, ticks=False)
+    return alt.Y("short:N", sort=list(names), title=None, axis=axis)
+
+
 def number(name: str, title: str | None = None) -> alt.Tooltip:
     """A number in a tooltip, with three digits."""
     return alt.Tooltip(name, title=title or name, format=".3~r")
 
 
-def all_of(data: pd.DataFrame, *names: str, also: float | None = None) -> list[float]:
+def all_of(data: pd.DataFrame, *names: str) -> list[float]:
     """Every number in these columns."""
-    return [*data[list(names)].to_numpy(dtype=float).ravel(), *([] if also is None else [also])]
-
-
-def scale_for(values: Iterable[float], mean: str) -> alt.Scale:
-    """Logarithmic for what is averaged geometrically, where the largest value is five times the smallest."""
-    known = [value for value in values if not math.isnan(value)]
-    wide = bool(known) and 0 < 5 * min(known) < max(known)
-    if mean == "geometric" and wide:
-        return alt.Scale(type="log", nice=False, padding=10)
-    return alt.Scale(zero=False, nice=True, padding=8)
+    return [float(value) for value in data[list(names)].to_numpy(dtype=float).ravel()]
 
 
 def rounded(data: pd.DataFrame, *names: str) -> pd.DataFrame:
@@ -153,15 +166,6 @@ def rounded(data: pd.DataFrame, *names: str) -> pd.DataFrame:
     return data.assign(
         **{name: data[name].astype("float64").map(lambda value: float(f"{value:.6g}")) for name in names}
     )
-
-
-def floor(value: float | None) -> Sequence[alt.LayerChart | alt.Chart]:
-    """A dashed line where real data lies."""
-    if value is None or pd.isna(value):
-        return ()
-    base = alt.Chart(pd.DataFrame({"floor": [value]})).encode(y="floor:Q")
-    text = base.mark_text(text="real data", align="right", baseline="bottom", dy=-3, color=SOFT, font=FONT, fontSize=11)
-    return (base.mark_rule(strokeDash=[5, 4], color=SOFT), text.encode(x=alt.value("width")))
 
 
 def drawn(*layers: Any, height: Any = HEIGHT, width: Any = "container") -> Spec:

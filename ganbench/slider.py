@@ -12,7 +12,7 @@ import pandas as pd
 
 from ganbench.cells import Cells, Scale, rank_bar, scale_of
 from ganbench.cuts import Cut, cut
-from ganbench.standings import mean_text, rankings, trials_of
+from ganbench.standings import mean_text, rankings, times_compare, trials_of
 from ganbench.statistics import rank_trials
 from ganbench.tables import COSTS, score_rules
 from ganbench.terms import AXES
@@ -122,7 +122,7 @@ def slider(table: pd.DataFrame, curves: pd.DataFrame, ranked: pd.DataFrame) -> t
     shown: list[Cells] = [{} for _ in sections]
     kept: Stops = {}
     for axis, values in stops_of(curves, scores, len(ranked)).items():
-        comparable = [axis not in TIMES or _alike(table, ranking) for ranking in sections]
+        comparable = [axis not in TIMES or times_compare(table, ranking) for ranking in sections]
         places = [_place(ranking) for ranking, told in zip(sections, comparable, strict=True) if told]
         cuts = [Cut(axis, value) for value in values]
         boards = [_ranked_at(table, curves, at, places) for at in cuts]
@@ -143,12 +143,6 @@ def _needed(table: pd.DataFrame) -> pd.DataFrame:
     slim = table.drop(columns=[name for name in (*COSTS, *UNUSED) if name != "images_per_second"])
     slim.attrs = table.attrs
     return slim
-
-
-def _alike(table: pd.DataFrame, ranking: pd.DataFrame) -> bool:
-    """Whether all trials of `ranking` ran on one device and took steps in one way, so that their times compare."""
-    runs = table[(table["kind"] == "trial") & (table["protocol"] == ranking["protocol"].iloc[0])]
-    return len(runs[["device", "driver"]].drop_duplicates()) <= 1
 
 
 def _ranked_at(table: pd.DataFrame, curves: pd.DataFrame, at: Cut, places: Sequence[Place]) -> dict[Place, list[Cells]]:

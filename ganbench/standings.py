@@ -26,6 +26,12 @@ def trials_of(ranking: pd.DataFrame) -> pd.DataFrame:
     return ranking[ranking["kind"] == "trial"]
 
 
+def times_compare(table: pd.DataFrame, ranking: pd.DataFrame) -> bool:
+    """Whether all trials of `ranking` ran on one device and took steps in one way, so that their times compare."""
+    runs = table[(table["kind"] == "trial") & (table["protocol"] == ranking["protocol"].iloc[0])]
+    return len(runs[["device", "driver"]].drop_duplicates()) <= 1
+
+
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of `frame` as dictionaries, by column."""
     return cast("list[dict[str, Any]]", frame.to_dict("records"))
@@ -130,8 +136,9 @@ def lead_sentence(ranking: pd.DataFrame) -> str:
         return f"{after}, no variant has a score for every one of its seeds, so none leads."
     leader = complete.index[0]
     best = _score_of(ranking.loc[leader])
-    if not _beats_noise(ranking.loc[leader]):
-        return f"{after}, no variant has a better {score} than noise: the best mean is {best} ({direction} is better)."
+    if _no_better_than_noise(complete):
+        noise = f"that of noise {format_number(ranking['noise'].iloc[0])} ({direction} is better)"
+        return f"{after}, no variant is better than noise: the best {score} is {best}, {noise}."
     equals = int((complete["mean"] == complete["mean"].iloc[0]).sum())
     if equals > 1:
         return f"{after}, {equals} variants share the best {score}: {best} ({direction} is better)."
@@ -156,7 +163,7 @@ def verdict(ranking: pd.DataFrame) -> str:
         return "no variant finished every seed"
     leader, leading = complete.index[0], len(leading_group(ranking))
     best = f"{names[leader]}, {_score_of(ranking.loc[leader])}"
-    if not _beats_noise(ranking.loc[leader]):
+    if _no_better_than_noise(complete):
         return f"none is better than noise; best mean: {best}"
     if len(trials) == 1:
         return best
@@ -170,10 +177,10 @@ def _score_of(row: pd.Series[Any]) -> str:
     return score_text(*(float(row[name]) for name in ("mean", "low", "high")))
 
 
-def _beats_noise(row: pd.Series[Any]) -> bool:
-    """Whether a row's mean is better than what noise scores, as far as that is known."""
-    noise, mean = float(row["noise"]), float(row["mean"])
-    return math.isnan(noise) or (mean < noise if row["direction"] == "lower" else mean > noise)
+def _no_better_than_noise(complete: pd.DataFrame) -> bool:
+    """Whether the best mean is no better than the score of noise, where that is known."""
+    best, noise, direction = (complete[name].iloc[0] for name in ("mean", "noise", "direction"))
+    return bool(best >= noise if direction == "lower" else best <= noise)
 
 
 def _evaluated_sentence(ranking: pd.DataFrame) -> str:

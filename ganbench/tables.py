@@ -61,7 +61,7 @@ COLUMNS: dict[str, Column] = {
     "kimg": Column(REAL, "real images shown to the discriminator", "thousands"),
     "steps": Column(WHOLE, "generator updates made", "updates"),
     "device_seconds": Column(REAL, "processor or GPU time of training", "s"),
-    "petaflops": Column(REAL, "floating-point operations of training", "10^15"),
+    "petaflops": Column(REAL, "floating-point operations of training", "PFLOP"),
     **{
         f"overshoot_{axis}": Column(
             REAL, f"how far {axis} went past its limit (below 0: another ended training), if it had one"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import altair as alt
 import fabricate
@@ -12,14 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganbench import charts, charts_curves, charts_style
-from ganbench.charts_cost import cost_plot, on_front
-from ganbench.charts_curves import MARKED, MOST_POINTS, curve_plot, points_of
+from ganbench.charts_cost import Quality, Times, cost_plot, on_front
+from ganbench.charts_curves import MARKED, MOST_POINTS, curve_plot, mean_of, points_of
+from ganbench.plotting import Wanted, plot_of
 from ganbench.standings import rankings
 from ganbench.statistics import board
 from ganbench.store import Store
 from ganbench.tables import load_curves, load_results
-from ganbench.terms import AXES
+from ganbench.terms import AXES, Choice, Spent
 
+FCD = Quality("fcd", "geometric", "lower")
 HOSTILE = "<script>\"'\u202e{{7*7}}" + "n" * 300
 
 
@@ -76,14 +79,15 @@ def rows_for(means, costs, ok=None):
         {
             "place": range(count), "label": [f"v{i}" for i in range(count)], "mean": means,
             "low": np.nan, "high": np.nan, "ok": ok or [3] * count, "attempted": 3, "kimg": costs,
-            "device_seconds": costs[::-1],
+            "kimg_least": costs, "kimg_most": costs, "device_seconds": costs[::-1],
+            "device_seconds_least": costs[::-1], "device_seconds_most": costs[::-1],
         }
     )  # fmt: skip
 
 
 def test_the_line_of_the_front_has_a_part_for_each_axis_and_leaves_out_what_failed():
     rows = rows_for([1.0, 2.0, 3.0, 9.0], [40.0, 20.0, 10.0, 5.0], ok=[3, 3, 3, 2])
-    plot = cost_plot(rows, ("kimg", "device_seconds"), "fcd", "geometric", "lower")
+    plot = cost_plot(rows, ("kimg", "device_seconds"), FCD, Times())
     steps = data_of(plot, "axis")
     front = {axis: [(row["cost"], row["mean"]) for row in steps if row["axis"] == axis] for axis in plot.axes}
     assert front["kimg"] == [(10, 3), (20, 2), (40, 1), (40, 1)]
@@ -93,13 +97,15 @@ def test_the_line_of_the_front_has_a_part_for_each_axis_and_leaves_out_what_fail
 
 
 def test_where_higher_is_better_the_front_rises():
-    plot = cost_plot(rows_for([0.9, 0.5, 0.2], [30.0, 20.0, 25.0]), ("kimg",), "coverage", "arithmetic", "higher")
+    plot = cost_plot(
+        rows_for([0.9, 0.5, 0.2], [30.0, 20.0, 25.0]), ("kimg",), Quality("coverage", "arithmetic", "higher"), Times()
+    )
     assert [row["mean"] for row in data_of(plot, "axis")][:2] == [0.5, 0.9]
     assert "higher is better" in json.dumps(plot.specification)
 
 
 def test_without_a_variant_that_is_whole_there_is_no_front():
-    plot = cost_plot(rows_for([1.0], [1.0], ok=[1]), ("kimg",), "fcd", "geometric", "lower")
+    plot = cost_plot(rows_for([1.0], [1.0], ok=[1]), ("kimg",), FCD, Times())
     assert "there is no front" in plot.fact
     assert not any("axis" in rows[0] for rows in plot.specification["datasets"].values())
 
@@ -109,6 +115,83 @@ def test_costs_are_drawn_over_what_the_budget_does_not_limit_and_offer_every_axi
     assert plot.axes == ("device_seconds", "kimg", "steps", "petaflops")
     assert {"name": "axis", "value": "device_seconds"} in plot.specification["params"]
     assert {"name": "isolated", "value": -1} in plot.specification["params"]
+
+
+def test_the_costs_of_seeds_are_drawn_from_the_lowest_to_the_highest_and_told_as_numbers():
+    rows = rows_for([1.0, 2.0], [40.0, 20.0]).assign(kimg_least=[30.0, 20.0], kimg_most=[50.0, 20.0])
+    plot = cost_plot(rows, ("kimg",), FCD, Times())
+    assert "Level: the costs from the lowest to the highest seed." in plot.about
+    assert '"x2": {"field": "most"}' in json.dumps(plot.specification)
+    assert [row[3] for row in plot.rows] == ["40.0 (30.0 – 50.0)", "20.0"]
+    same = cost_plot(rows_for([1.0, 2.0], [40.0, 20.0]), ("kimg",), FCD, Times())
+    assert "Level" not in same.about
+    assert '"x2"' not in json.dumps(same.specification)
+
+
+def test_a_column_of_numbers_is_called_by_its_unit_and_not_by_its_name():
+    plot = cost_plot(rows_for([1.0], [1.0]), ("kimg", "device_seconds"), FCD, Times())
+    assert plot.headings[3:] == ("kimg", "device seconds")
+    assert charts_style.AXIS_NAMES["petaflops"] == "PFLOP"
+    assert charts_style.AXIS_NAMES["steps"] in charts_style.AXIS_TITLES["steps"]
+
+
+def test_real_data_far_from_every_variant_are_told_in_words_and_do_not_squeeze_them():
+    far = cost_plot(rows_for([9.0, 14.0], [1.0, 2.0]), ("kimg",), replace(FCD, floor=0.744), Times())
+    assert far.about.endswith("Real data score 0.744, below this axis.")
+    assert not any("floor" in rows[0] for rows in far.specification["datasets"].values())
+    near = cost_plot(rows_for([9.0, 14.0], [1.0, 2.0]), ("kimg",), replace(FCD, floor=8.0), Times())
+    assert "Real data" not in near.about
+    assert data_of(near, "floor") == [{"floor": 8.0}]
+
+
+def mixed(path, ways):
+    """The plot of costs of one trial for each loss, on its device and by its driver; the better, the dearer."""
+    for number, (loss, (device, driver)) in enumerate(ways.items()):
+        job = fabricate.trial(fabricate.variant(loss))
+        spent = Spent(100.0, 1562, 20.0 - number, 0.3 - number / 100)
+        outcome = fabricate.Outcome(fabricate.image_scores(3.0 + number), spent=spent)
+        facts = fabricate.ENVIRONMENT_FACTS | {"device": device, "driver": driver}
+        fabricate.commit(Store(path), job, outcome, facts)
+    return drawn(path)["Quality against cost"]
+
+
+def test_times_of_several_ways_of_training_are_not_the_first_axis_have_no_front_and_are_told(tmp_path):
+    ways = {"hinge": ("CPU", "vectorised"), "wgan": ("CPU", "eager"), "lsgan": ("CPU", "eager")}
+    plot = mixed(tmp_path, ways)
+    assert plot.axes == ("petaflops", "kimg", "steps", "device_seconds")
+    assert plot.fact.startswith("Quality against training, PFLOP. On the front")
+    assert (
+        "Device seconds do not compare here, so they have no front: hinge trained vectorised, the others eager."
+        in plot.about
+    )
+    assert {row["axis"] for row in data_of(plot, "axis")} == {"petaflops", "kimg", "steps"}
+
+
+def test_times_of_several_devices_do_not_compare_either(tmp_path):
+    plot = mixed(tmp_path, {"hinge": ("CPU", "eager"), "wgan": ("H200", "eager")})
+    assert "hinge trained on CPU, wgan on H200." in plot.about
+
+
+def test_who_asks_for_times_that_do_not_compare_gets_them_without_a_front(tmp_path):
+    mixed(tmp_path, {"hinge": ("CPU", "vectorised"), "wgan": ("CPU", "eager")})
+    plot, _ = plot_of(tmp_path, Wanted("pareto", axis="device_seconds"))
+    assert plot.fact == "Quality against training, device seconds. Times do not compare here, so there is no front."
+    assert "do not compare" in plot.about
+
+
+def test_times_that_seeds_share_are_said_to_hide_how_much_they_vary(tmp_path):
+    plot = mixed(tmp_path, {"hinge": ("CPU", "vectorised"), "wgan": ("CPU", "vectorised")})
+    assert plot.axes[0] == "device_seconds"
+    assert "how much it varies is not known" in plot.about
+
+
+def test_costs_are_the_range_over_the_seeds_that_have_a_score(tmp_path):
+    for seed, seconds in enumerate((20.0, 24.0, 99.0)):
+        scores = fabricate.image_scores(3.0) if seed < 2 else ()
+        outcome = fabricate.Outcome(scores, "ok" if scores else "oom", spent=Spent(100.0, 1562, seconds, 0.3))
+        fabricate.commit(Store(tmp_path), fabricate.trial(seed=seed), outcome)
+    (row,) = data_of(drawn(tmp_path)["Quality against cost"], "place")
+    assert (row["device_seconds_least"], row["device_seconds"], row["device_seconds_most"]) == (20, 22, 24)
 
 
 # --- curves
@@ -183,6 +266,29 @@ def test_the_numbers_of_a_curve_are_its_ends_and_its_seeds(digits):
     assert lowest < last < highest
 
 
+def test_a_curve_says_which_mean_it_is_and_that_the_board_has_another(digits):
+    assert digits["fcd_digits while training"].about.startswith("Line: geometric mean over seeds.")
+    assert ", geometric mean over seeds: " in digits["fcd_digits while training"].fact
+    coverage = digits["coverage_digits while training"].about
+    assert coverage.startswith("Line: arithmetic mean over seeds.")
+    assert coverage.endswith("The board shows medians of it.")
+    assert "medians" not in digits["discriminator/accuracy while training"].about
+
+
+def test_a_geometric_mean_is_not_claimed_where_a_value_is_not_positive():
+    known = trial_points(3).assign(fcd=[1.0, 4.0, 0.0])
+    assert mean_of(known, "fcd", "geometric") == "arithmetic"
+    assert mean_of(trial_points(3), "fcd", "geometric") == "geometric"
+    assert mean_of(known.assign(status="oom"), "fcd", "geometric") == "geometric"
+
+
+def test_lines_without_a_colour_are_as_good_as_wide(digits):
+    widths = json.loads(json.dumps(digits["fcd_digits while training"].specification))["layer"][1]["encoding"][
+        "strokeWidth"
+    ]
+    assert widths["value"] >= 0.9 * widths["condition"][0]["value"]
+
+
 # --- all plots of a ranking
 
 
@@ -239,19 +345,22 @@ def test_the_legend_names_what_is_drawn_with_its_colour_and_mark(results):
     assert len({entry["mark"] for entry in entries}) == 6  # the grey one has the first one's
 
 
+def test_long_names_are_short_on_buttons_and_no_two_alike(tmp_path):
+    for i in range(4):
+        made = fabricate.variant("hinge", "stylegan2", mapping_layers=2, style_dim=16, width=8 + i)
+        made = replace(
+            made, generator=Choice("stylegan2", (("mapping_layers", 2), ("style_dim", 16), ("width", 8 + i)))
+        )
+        fabricate.commit(Store(tmp_path), fabricate.trial(made), fabricate.Outcome(fabricate.image_scores(3.0 + i)))
+    entries = charts.legend(rankings(board(load_results(tmp_path)))[0])
+    assert all(len(entry["label"]) > charts.BUTTON_LETTERS >= len(entry["short"]) for entry in entries)
+    assert len({entry["short"] for entry in entries}) == 4
+
+
 def test_colours_are_the_pages_variables_and_never_fixed(digits):
     found = json.dumps(digits["fcd_digits while training"].specification)
     assert all(f"var(--colour-{i})" in found for i in range(6))
     assert "#" not in found.replace("https://vega.github.io/schema/vega-lite/", "")
-
-
-@pytest.mark.parametrize(("values", "mean", "kind"), [
-    ([1, 10], "geometric", "log"), ([1, 4], "geometric", None), ([1, 10], "arithmetic", None),
-    ([0, 10], "geometric", None),
-])  # fmt: skip
-def test_a_scale_is_logarithmic_only_for_ratios_that_are_wide(values, mean, kind):
-    scale = charts_style.scale_for(values, mean).to_dict()
-    assert scale.get("type") == kind
 
 
 def test_data_are_written_with_six_digits():

@@ -127,3 +127,17 @@ def test_its_numbers_and_its_fact_are_told():
     assert plot.rows[0][2:] == ("2.00", "3/3")
     assert plot.fact.endswith("2.00.")
     assert plot.wide
+
+
+def test_every_column_and_row_has_its_label_and_the_tooltip_the_whole_name():
+    long = "dcgan(norm=layer, width=64, attention=true)"
+    rows = [("a", d, loss, 2.0, 3) for d in ("dcgan", long, "mlp(depth=2)") for loss in ("hinge", "wgan")]
+    specification = heatmap_plot(ranking(rows)).specification
+    encoding = specification["layer"][0]["encoding"]
+    assert encoding["x"]["axis"]["labelOverlap"] is False
+    assert encoding["y"]["axis"]["labelOverlap"] is False
+    cells = next(iter(specification["datasets"].values()))
+    place = "column" if cells[0]["whole_column"] in ("dcgan", long, "mlp(depth=2)") else "row"
+    assert {row[f"whole_{place}"] for row in cells} == {"dcgan", long, "mlp(depth=2)"}
+    assert all(0 < len(row[place]) <= 32 for row in cells)
+    assert {tip["field"] for tip in encoding["tooltip"]} >= {"whole_row", "whole_column"}

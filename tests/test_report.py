@@ -186,7 +186,7 @@ def test_nobody_wins_who_is_no_better_than_noise(tmp_path):
     noise = Reference(fabricate.DIGITS, "noise", fabricate.evaluation())
     fabricate.commit(store, noise, fabricate.Outcome(fabricate.image_scores(188.0)))
     assert judged(tmp_path).startswith("none is better than noise; best mean: a, 190")
-    assert sentence(tmp_path).startswith("After 100 kimg, no variant has a better fcd_digits than noise: the best mean")
+    assert sentence(tmp_path).startswith("After 100 kimg, no variant is better than noise: the best fcd_digits is 190")
 
 
 @pytest.mark.usefixtures("plain_script")
@@ -590,3 +590,19 @@ def test_the_page_may_run_its_own_scripts_and_nothing_else_and_load_nothing(tmp_
     attributes = [item for _, attributes in Page(page).elements for item in attributes.items()]
     assert not [name for name, _ in attributes if name.startswith("on")]
     assert not [value for name, value in attributes if name in ("src", "href") and not value.startswith(("data:", "#"))]
+
+
+def test_why_effects_are_left_out_is_told(results, plain_script, monkeypatch):
+    monkeypatch.setattr("ganbench.effects.MOST_LEVELS", 1)
+    words = " ".join(" ".join(Page(page_of(results)).words).split())
+    assert re.search(
+        r"What each part does Not shown\. The parts have \d+ levels, more than the 1 that are fitted\.", words
+    )
+
+
+def test_a_button_of_a_variant_has_its_whole_name_as_title_and_grey_is_explained(results, plain_script):
+    seen = Page(page_of(results))
+    titles = [about["title"] for tag, about in seen.elements if tag == "button" and "data-place" in about]
+    table = load_results(results)
+    assert titles == [entry["label"] for ranking in rankings(board(table)) for entry in charts.legend(ranking)]
+    assert " ".join(seen.words).count("the grey lines and dots are the variants behind them") == 1  # of two boards
