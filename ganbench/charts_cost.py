@@ -158,8 +158,8 @@ def _apart(ranking: pd.DataFrame, runs: pd.DataFrame) -> str:
 def _ways(runs: pd.DataFrame) -> list[str]:
     """How each of `runs` took steps, and on which device, as far as they differ: `eager on NVIDIA H200`."""
     drivers, devices = (runs[name].map(one_line).tolist() for name in ("driver", "device"))
-    said = [(driver if len(set(drivers)) > 1 else "", f"on {device}" if len(set(devices)) > 1 else "")
-            for driver, device in zip(drivers, devices, strict=True)]  # fmt: skip
+    several, apart = len(set(drivers)) > 1, len(set(devices)) > 1
+    said = zip((driver * several for driver in drivers), (f"on {device}" * apart for device in devices), strict=True)
     return [" ".join(filter(None, parts)) for parts in said]
 
 

@@ -243,9 +243,9 @@ def _notes(rows: Sequence[Cells], runs: pd.DataFrame) -> list[str]:
             f"The same budget is not the same number of generator updates: from {steps[fewest]:,.0f} ({fewest}) to "
             f"{steps[most]:,.0f} ({most})."
         )
-    together = runs.loc[runs["driver"].str.startswith("vectorised"), "variant"]
-    if not together.empty:
-        labels = dict.fromkeys(row["label"] for row in rows if row["variant"] in set(together))
+    together = set(runs.loc[runs["driver"].str.startswith("vectorised"), "variant"])
+    if together:
+        labels = dict.fromkeys(row["label"] for row in rows if row["variant"] in together)
         whose = "" if len(labels) == len(steps) or len(labels) > NAMED else f" ({', '.join(labels)})"
         notes.append(
             f"Seeds that trained together{whose} are each charged an equal part of the device's time, so images/s is "

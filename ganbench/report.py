@@ -99,25 +99,24 @@ LAYOUTS = (
 
 def _fitting(ranking: pd.DataFrame, console: Console) -> Group:
     """The ranking with as much as leaves the variants' names readable and no number cut off."""
+    headings, rows = _cells(ranking, SECONDARY)
+    whole = [headings, *rows]
+    others = range(SECONDARY)[: len(secondary_scores(ranking))]
+    first = len(headings) - len(others) - (headings[-1] == SPEED)  # the place of the first of the other scores
+    bars = ["", *_bars(ranking)]
     for layout in LAYOUTS:
-        headings, rows = _laid_out(ranking, layout)
-        widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-        widths[headings.index(VARIANT)] = min(max(widths[headings.index(VARIANT)], VARIANT_WIDTH), WIDE_VARIANT)
+        hidden = {headings.index(name) for name in layout.without if name in headings}
+        hidden |= {first + other for other in others if other >= layout.secondary}
+        laid_out = [[cell for place, cell in enumerate(cells) if place not in hidden] for cells in whole]
+        if layout.bars and INTERVAL in headings:
+            at = headings.index(INTERVAL) + 1  # nothing before it is ever hidden
+            laid_out = [[*cells[:at], bar, *cells[at:]] for cells, bar in zip(laid_out, bars, strict=True)]
+        widths = [max(map(len, column)) for column in zip(*laid_out, strict=True)]
+        variant = laid_out[0].index(VARIANT)
+        widths[variant] = min(max(widths[variant], VARIANT_WIDTH), WIDE_VARIANT)
         if sum(widths) + COLUMN_GAP * len(widths) <= console.width:
             break
-    return _rich_ranking(ranking, headings, rows)
-
-
-def _laid_out(ranking: pd.DataFrame, layout: Layout) -> tuple[list[str], list[list[str]]]:
-    """The headings and the cells of such a layout."""
-    headings, rows = _cells(ranking, layout.secondary)
-    kept = [place for place, heading in enumerate(headings) if heading not in layout.without]
-    headings, rows = [headings[place] for place in kept], [[cells[place] for place in kept] for cells in rows]
-    if layout.bars and INTERVAL in headings:
-        at = headings.index(INTERVAL) + 1
-        bars = ["", *_bars(ranking)]
-        headings, *rows = [[*cells[:at], bar, *cells[at:]] for cells, bar in zip([headings, *rows], bars, strict=True)]
-    return headings, rows
+    return _rich_ranking(ranking, laid_out[0], laid_out[1:])
 
 
 def _bars(ranking: pd.DataFrame) -> list[str]:
