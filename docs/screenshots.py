@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-COLOURS = 256
-"""Shades of a picture: more would double what a clone of the project takes."""
-
 DRAWN = 2_500
 """Milliseconds until plots have been drawn."""
 
@@ -66,7 +63,7 @@ def shoot(browser: Browser, address: str, wanted: Picture) -> bytes:
         page.wait_for_timeout(DRAWN)
     shot = page.screenshot()
     page.close()
-    return small(shot)
+    return packed(shot)
 
 
 def trial_of(page: Page, dataset: str) -> str:
@@ -76,11 +73,10 @@ def trial_of(page: Page, dataset: str) -> str:
     return str(details["variants"][f"{section}-0"]["trials"][0]["key"])
 
 
-def small(png: bytes) -> bytes:
-    """The picture in fewer colours."""
+def packed(png: bytes) -> bytes:
+    """The same picture in fewer bytes."""
     made = io.BytesIO()
-    full = Image.open(io.BytesIO(png)).convert("RGB")
-    full.quantize(COLOURS, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").save(made, "PNG", optimize=True)
     return made.getvalue()
 
 

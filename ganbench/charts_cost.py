@@ -211,7 +211,7 @@ def _chart(
         .transform_calculate(cost=f"datum[{AXIS}]", least=f"datum[{AXIS} + '_least']", most=f"datum[{AXIS} + '_most']")
         .transform_filter("isValid(datum.cost)")
         .encode(
-            x=alt.X("cost:Q", title=None, scale=alt.Scale(zero=False, nice=True, padding=8)),
+            x=alt.X("cost:Q", title=None, scale=alt.Scale(zero=False, nice=True, padding=8), axis=style.amounts()),
             y=up.y("mean:Q"),
             color=style.colour(data["place"], names),
             opacity=style.lit().then(alt.value(1)).otherwise(alt.value(0.2)),

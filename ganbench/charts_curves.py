@@ -158,7 +158,7 @@ def _chart(
         .transform_calculate(x=f"datum[{AXIS}]")
         .transform_filter("isValid(datum.x)")
         .encode(
-            x=alt.X("x:Q", title=None, scale=alt.Scale(nice=False)),
+            x=alt.X("x:Q", title=None, scale=alt.Scale(nice=False), axis=style.amounts()),
             y=up.y("y:Q"),
             color=style.colour(points["place"], names),
             detail="line:N",

@@ -136,6 +136,12 @@ def parameters(axis: str | None = None) -> list[Any]:
     return [isolated] if axis is None else [isolated, alt.param(name=AXIS, value=axis)]
 
 
+def amounts() -> alt.Axis:
+    """A horizontal axis of amounts that may be tiny: 1.5e-5, not 0.000015."""
+    tiny = "datum.value != 0 && abs(datum.value) < 0.001"
+    return alt.Axis(labelExpr=f"{tiny} ? format(datum.value, '.2~e') : datum.label", labelOverlap=True)
+
+
 def axis_title() -> alt.Chart:
     """The title of a horizontal axis that can be chosen."""
     text = alt.ExprRef(f"{expression(AXIS_TITLES)}[{AXIS}]")
