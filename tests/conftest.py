@@ -18,14 +18,14 @@ torch.set_num_threads(1)
 settings.register_profile("untimed", deadline=None)  # how long an example takes is up to what else the machine does
 settings.load_profile("untimed")
 
-ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @pytest.fixture(autouse=True)
 def usual_signals():
     """What starts the tests may ignore signals or hold them back, as trials do, and processes inherit that."""
     for number in ENDING:
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 

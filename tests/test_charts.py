@@ -174,7 +174,7 @@ def test_times_of_several_devices_do_not_compare_either(tmp_path):
 
 def test_who_asks_for_times_that_do_not_compare_gets_them_without_a_front(tmp_path):
     mixed(tmp_path, {"hinge": ("CPU", "vectorised"), "wgan": ("CPU", "eager")})
-    plot, _ = plot_of(tmp_path, Wanted("pareto", axis="device_seconds"))
+    plot = plot_of(tmp_path, Wanted("pareto", axis="device_seconds")).plot
     assert plot.fact == "Quality against training, device seconds. Times do not compare here, so there is no front."
     assert "do not compare" in plot.about
 

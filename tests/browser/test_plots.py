@@ -142,9 +142,8 @@ def test_a_click_on_a_line_shows_it_alone_and_one_beside_it_brings_the_others_ba
 def test_plots_that_are_hidden_at_first_are_drawn_when_they_are_shown(opened, written):
     parted = written.with_name("parted.html")
     text = written.read_text(encoding="utf-8")
-    parted.write_text(
-        text.replace('<div class="drawings"', '<div data-view="board" class="drawings"'), encoding="utf-8"
-    )
+    text = text.replace('<div class="drawings"', '<div data-view="board" class="drawings"')
+    parted.write_text(text.replace("</main>", '<div data-view="elsewhere"></div></main>'), encoding="utf-8")
     page = opened("#view=elsewhere", path=parted, ready="document.readyState === 'complete'")
     page.wait_for_timeout(500)
     before = page.locator(".canvas svg").count()
