@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,14 @@ class Pairs:
         return self.mean - margin, self.mean + margin
 
 
+class Differences(NamedTuple):
+    """Of each pair: the seeds that both have, the mean difference over them, the sum of squares around it."""
+
+    seeds: NDArray[np.intp]
+    mean: Vector
+    squares: Vector
+
+
 def compare(values: Matrix, pairs: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None) -> Pairs:
     """All pairs of variants, or those asked for, by paired t-tests whose variances learn from each other.
 
@@ -84,19 +92,22 @@ def compare(values: Matrix, pairs: tuple[NDArray[np.intp], NDArray[np.intp]] | N
     be judged. Student, Biometrika 6 (1908); variances moderated as by Smyth, Statistical Applications in Genetics and
     Molecular Biology 3 (2004), but with half of the prior's weight, and never below a pair's own.
     """
-    prior = prior_of(values)
-    first, second = pairs if pairs is not None else np.triu_indices(len(values), 1)
-    return _tested(values, np.asarray(first), np.asarray(second), prior)
+    first, second = map(np.asarray, pairs if pairs is not None else np.triu_indices(len(values), 1))
+    return _tested(first, second, _differences(values, first, second), prior_of(values))
 
 
 def prior_of(values: Matrix) -> Prior:
     """What all pairs of variants say together of how seeds differ: nothing where there are fewer than three."""
+    return _prior(values, _differences(values, *_comparable(values)))
+
+
+def _prior(values: Matrix, differences: Differences) -> Prior:
+    """The same, of the differences between all pairs that can be compared."""
     if len(values) < 3:
         return NOTHING_KNOWN
-    seeds, _, squares = _differences(values, *_comparable(values))
-    known = (seeds > 1) & np.isfinite(squares)
-    freedom: Vector = np.asarray(seeds[known] - 1, dtype=np.float64)
-    variance: Vector = squares[known] / freedom
+    known = (differences.seeds > 1) & np.isfinite(differences.squares)
+    freedom: Vector = np.asarray(differences.seeds[known] - 1, dtype=np.float64)
+    variance: Vector = differences.squares[known] / freedom
     typical = float(np.median(variance)) if variance.size else 0.0
     if variance.size < 3 or typical == 0:
         return NOTHING_KNOWN
@@ -129,10 +140,12 @@ def order(values: Matrix, direction: str, groups: Vector | None = None) -> NDArr
     count = len(values)
     better = np.zeros((count, count), dtype=bool)
     first, second = _comparable(values)
-    if groups is not None:
-        alike = groups[first] == groups[second]
+    differences = _differences(values, first, second)
+    prior = _prior(values, differences)
+    if groups is not None and not (alike := groups[first] == groups[second]).all():
         first, second = first[alike], second[alike]
-    pairs = compare(values, (first, second))
+        differences = Differences(*(part[alike] for part in differences))
+    pairs = _tested(first, second, differences, prior)
     sign = 1 if direction == "lower" else -1
     found = decided(pairs.p)
     ahead = sign * pairs.mean < 0
@@ -187,10 +200,10 @@ def _power(effect: float, seeds: int, weight: float, level: float) -> float:
     return float(stats.nct.sf(edge, freedom, shift))
 
 
-def _tested(values: Matrix, first: NDArray[np.intp], second: NDArray[np.intp], prior: Prior) -> Pairs:
+def _tested(first: NDArray[np.intp], second: NDArray[np.intp], differences: Differences, prior: Prior) -> Pairs:
     from scipy.special import stdtr
 
-    seeds, mean, squares = _differences(values, first, second)
+    seeds, mean, squares = differences
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         own = np.where(seeds > 1, squares / (seeds - 1), np.nan)
         freedom = np.where(seeds > 1, seeds - 1 + prior.freedom, np.nan)
@@ -201,10 +214,8 @@ def _tested(values: Matrix, first: NDArray[np.intp], second: NDArray[np.intp], p
     return Pairs(first, second, seeds, np.where(seeds > 1, mean, np.nan), spread, freedom, p)
 
 
-def _differences(
-    values: Matrix, first: NDArray[np.intp], second: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], Vector, Vector]:
-    """Of each pair: the seeds that both have, the mean difference over them, the sum of squares around it."""
+def _differences(values: Matrix, first: NDArray[np.intp], second: NDArray[np.intp]) -> Differences:
+    """Of these pairs."""
     known = np.isfinite(values)
     count = known.sum(axis=1)
     with np.errstate(over="ignore", invalid="ignore"):  # differences beyond float64 are infinite, and decide nothing
@@ -213,20 +224,21 @@ def _differences(
 
 def _summed(
     values: Matrix, known: NDArray[np.bool_], count: NDArray[np.intp], first: NDArray[np.intp], second: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], Vector, Vector]:
+) -> Differences:
     centres = np.where(known, values, 0.0).sum(axis=1) / np.maximum(count, 1)
     rest = np.where(known, values - centres[:, None], 0.0)  # deviations are small: their squares lose nothing
     seeds = np.zeros(len(first), dtype=np.intp)
     total, squares = np.zeros(len(first)), np.zeros(len(first))
-    for seed in range(values.shape[1]):
-        both = known[first, seed] & known[second, seed]
+    columns = [(np.ascontiguousarray(rest[:, seed]), known[:, seed]) for seed in range(values.shape[1])]
+    for column, there in columns:
+        both = there[first] & there[second]
         seeds += both
-        total += np.where(both, rest[first, seed] - rest[second, seed], 0.0)
+        total += np.where(both, column[first] - column[second], 0.0)
     share = total / np.maximum(seeds, 1)
-    for seed in range(values.shape[1]):
-        both = known[first, seed] & known[second, seed]
-        squares += np.where(both, (rest[first, seed] - rest[second, seed] - share) ** 2, 0.0)
-    return seeds, centres[first] - centres[second] + share, squares
+    for column, there in columns:
+        both = there[first] & there[second]
+        squares += np.where(both, (column[first] - column[second] - share) ** 2, 0.0)
+    return Differences(seeds, centres[first] - centres[second] + share, squares)
 
 
 def _residual_freedom(values: Matrix) -> float:
@@ -240,8 +252,9 @@ def _fit(variance: Vector, freedom: Vector) -> Prior:
     """The scaled inverse chi-squared distribution that variances come from, by the moments of their logarithms."""
     from scipy.special import digamma, polygamma
 
-    logs = np.log(variance) - digamma(freedom / 2) + np.log(freedom / 2)
-    beyond = float(logs.var(ddof=1) - polygamma(1, freedom / 2).mean())
+    halves, kind = np.arange(1, freedom.max() + 1) / 2, freedom.astype(np.intp) - 1  # pairs have few kinds of freedom
+    logs = np.log(variance) - digamma(halves)[kind] + np.log(halves)[kind]
+    beyond = float(logs.var(ddof=1) - polygamma(1, halves)[kind].mean())
     if beyond <= 0:  # no more than chance would have them differ
         return Prior(float(np.exp(logs.mean())), math.inf)
     half = _inverse_trigamma(beyond)
