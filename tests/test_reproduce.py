@@ -151,7 +151,8 @@ def test_a_trial_that_was_killed_is_compared_by_how_it_ends(results):
 
 
 def test_a_trial_that_ran_out_of_time_has_that_time_again(results, monkeypatch):
-    monkeypatch.setattr(supervision, "LOOK_SECONDS", 0.01)  # or so short a trial would be over before it is looked at
+    monkeypatch.setattr(supervision, "LOOK_SECONDS", 0.01)
+    monkeypatch.setenv("ODD_PAUSE", "1")  # or so short a trial may be over before it is looked at
     attempt = attempt_at(results, loss="noisy")
     edit(attempt, RECORD, status="timeout", scores=[], costs={"wall_seconds": 0.01})
     result = reproduce(results, attempt, "--plugin", ODD, "--format", "json")
