@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ganbench.cells import FAMILIES, Cells, families, family_of
+from ganbench.charts_style import AXIS_NAMES
 from ganbench.cuts import Cut
 from ganbench.slider import Stops, rounded
 
@@ -13,13 +14,8 @@ STATUSES = {
 }  # fmt: skip
 """Groups of a board's rows, with the words on their pills."""
 
-AXIS_NAMES = {
-    "kimg": "thousand images",
-    "steps": "generator updates",
-    "device_seconds": "device seconds",
-    "petaflops": "PFLOP",
-}
-"""How the axes are called."""
+BUDGETS = {**AXIS_NAMES, "kimg": "thousand images"}
+"""How the axes are called where there is room for words."""
 
 
 def controls(sections: Sequence[Cells], stops: Stops) -> Cells:
@@ -41,7 +37,7 @@ def controls(sections: Sequence[Cells], stops: Stops) -> Cells:
     told = {axis: [{"value": value, "text": _told(axis, value)} for value in at] for axis, at in stops.items()}
     return {
         "groups": groups,
-        "stops": {axis: {"title": AXIS_NAMES[axis]} for axis in stops},
+        "stops": {axis: {"title": BUDGETS[axis]} for axis in stops},
         "data": {
             "status": list(STATUSES),
             **{part: known.get(part, []) for part in FAMILIES},

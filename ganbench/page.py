@@ -88,7 +88,7 @@ def render_page(
         section["data"] = {
             "rows": row_facts(section["rows"], shown["data"]),
             "copies": copies(ranking) if len(ranking) <= COPIED else None,
-            "cuts": cuts_of(cut, kept_rows(ranking, most)) if stops else None,
+            "cuts": cuts_of(cut, section["kept"]) if stops else None,
         }
     variants = variants_of(board, table)
     details = gather(variants, sections, table, curves, binding)
@@ -193,6 +193,7 @@ def _section(
         "trained": bool((ranking["kind"] == "trial").any()),
         "noisy": has_metric_noise(ranking),
         "measured": records(protocol.head(1)),
+        "kept": kept,
         "others": others,
         "crowded": crowded,
         "scale": scale_of(ranking),

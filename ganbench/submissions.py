@@ -264,6 +264,7 @@ def is_script(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.partition("/")[2] for name in archive.namelist()]
+    # What is no readable archive is no TorchScript. NotImplementedError: it asks for a newer reader than Python has.
     except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return False
     return "constants.pkl" in names and any(name.startswith("code/") for name in names)

@@ -95,7 +95,7 @@ def git(folder: Path, *arguments: str) -> str:
 @pytest.fixture
 def committed(tmp_path):
     """A plugin file that is committed in a repository of its own."""
-    if shutil.which("git") is None:
+    if shutil.which("git") is None:  # the states of a repository are git's own; without it there is none to tell of
         pytest.skip("needs git")
     git(tmp_path, "init")
     path = tmp_path / "mine.py"
